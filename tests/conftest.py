@@ -1,0 +1,35 @@
+"""What several test files share: where the project is, and what the markers `root` and `browser` need."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine cannot run; CI has everything (`make setup-ci`), so there nothing is skipped."""
+    if os.environ.get("CI"):
+        return
+    for item in items:
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+        if item.get_closest_marker("browser") and not CHROMIUM:
+            item.add_marker(pytest.mark.skip(reason="needs Debian's chromium: make setup-ci"))
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The root of the project's tree."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Debian's Chromium."""
+    if not CHROMIUM:
+        pytest.fail("no chromium here: make setup-ci")
+    return CHROMIUM

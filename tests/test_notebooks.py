@@ -1,0 +1,271 @@
+"""The stored notebooks are fresh and comparable, and the tool that stores and copies them keeps them so."""
+
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from typer.testing import CliRunner
+
+from tools import notebooks
+from tools.notebooks import MAX_BYTES, NotebookError, cleared, code_cells, execute, learner_copies, problems, read
+
+EXEMPT_OF_ALL = 0.05
+EXEMPT_OF_ONE = 0.20
+
+
+def exempt(cell: NotebookNode) -> bool:
+    """Whether nbval does not compare the cell's output."""
+    tags = [tag.lower().replace("_", "-") for tag in cell.metadata.get("tags", [])]
+    comments = [line.strip() for line in cell.source.splitlines() if line.strip().startswith("#")]
+    return any(
+        f"nbval-{what}" in tags or any(f"NBVAL_{what.replace('-', '_').upper()}" in line for line in comments)
+        for what in ("ignore-output", "skip")
+    )
+
+
+def too_many_exempt(books: dict[str, NotebookNode]) -> list[str]:
+    """Each share of exempt cells that is over its limit, in words."""
+    count = {name: (sum(exempt(cell) for _, cell in code_cells(nb)), len(code_cells(nb))) for name, nb in books.items()}
+    found = [
+        f"{name}: {exempted} of {cells} code cells are exempt from nbval, over {EXEMPT_OF_ONE:.0%}"
+        for name, (exempted, cells) in count.items()
+        if exempted > EXEMPT_OF_ONE * cells
+    ]
+    exempted, cells = (sum(column) for column in zip(*count.values(), strict=True)) if count else (0, 0)
+    if exempted > EXEMPT_OF_ALL * cells:
+        found.append(f"all notebooks: {exempted} of {cells} code cells are exempt from nbval, over {EXEMPT_OF_ALL:.0%}")
+    return found
+
+
+def tracked_notebooks(project: Path) -> list[Path]:
+    command = ["git", "ls-files", "-z", "notebooks/*.ipynb", "exercises/*.ipynb"]
+    listed = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout
+    return [project / name for name in listed.split("\0") if name]
+
+
+def test_every_tracked_notebook_is_stored_as_it_should_be(project: Path) -> None:
+    found = []
+    for path in tracked_notebooks(project):
+        name = path.relative_to(project)
+        found += [f"{name}: {problem}" for problem in problems(read(path), executed=name.parts[0] == "notebooks")]
+    assert found == []
+
+
+def test_few_cells_are_exempt_from_nbval(project: Path) -> None:
+    course = [path for path in tracked_notebooks(project) if path.is_relative_to(project / "notebooks")]
+    assert too_many_exempt({path.name: read(path) for path in course}) == []
+
+
+def test_the_exempt_cells_are_counted() -> None:
+    def book(cells: int, *exempted: NotebookNode) -> NotebookNode:
+        return new_notebook(cells=[*(new_code_cell("1") for _ in range(cells)), *exempted])
+
+    tagged = new_code_cell("1", metadata={"tags": ["nbval-ignore-output"]})
+    commented = new_code_cell("# NBVAL_IGNORE_OUTPUT\n1")
+    skipped = new_code_cell("# NBVAL_SKIP\n1")
+    assert too_many_exempt({}) == []
+    assert too_many_exempt({"a": book(16, tagged, commented), "b": book(22)}) == []
+    assert too_many_exempt({"a": book(15, tagged, commented), "b": book(22)}) == [
+        "all notebooks: 2 of 39 code cells are exempt from nbval, over 5%"
+    ]
+    assert too_many_exempt({"a": book(5, tagged, skipped), "b": book(93)}) == [
+        "a: 2 of 7 code cells are exempt from nbval, over 20%"
+    ]
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """A tiny notebook as an editor may leave it: old outputs, timing, widget state, somebody's own kernel."""
+    book = new_notebook(
+        cells=[
+            new_markdown_cell("# A tiny notebook"),
+            new_code_cell("a = 20\nprint('twenty')", execution_count=7, metadata={"execution": {"iopub.status": "t"}}),
+            new_code_cell(""),
+            new_code_cell("a + 1", execution_count=3, outputs=[new_output("stream", text="stale")]),
+        ],
+        metadata={"kernelspec": {"name": "mine", "display_name": "mine"}, "widgets": {}},
+    )
+    path = tmp_path / "tiny.ipynb"
+    nbformat.write(book, path)
+    return path
+
+
+def test_execute_stores_outputs_and_nothing_of_the_machine(stored: Path) -> None:
+    execute(stored)
+    book = read(stored)
+    assert problems(book) == []
+    (_, first), (_, second) = code_cells(book)
+    assert (first.execution_count, second.execution_count) == (1, 2)
+    assert first.outputs == [{"output_type": "stream", "name": "stdout", "text": "twenty\n"}]
+    assert [output.data for output in second.outputs] == [{"text/plain": "21"}]
+    assert book.metadata.kernelspec.name == "python3"
+    assert "version" not in book.metadata.language_info
+    assert set(book.metadata) == {"kernelspec", "language_info"}
+    assert first.metadata == second.metadata == {}
+
+
+def test_execute_twice_gives_the_same_file(stored: Path) -> None:
+    execute(stored)
+    once = stored.read_bytes()
+    execute(stored)
+    assert stored.read_bytes() == once
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("1 / 0", r"cell 5 failed: ZeroDivisionError: division by zero"),
+        ("import os; print(os.path.abspath('/' + 'home/ann/x'))", r"not stored: cell 5: a path of this machine .*ann"),
+        ("print(('x' * 99 + '\\n') * 3_000)", r"not stored: it takes \d+ bytes, the limit is 300000"),
+        ("import os; os._exit(3)", r"cell 5 did not end: .*[Kk]ernel died"),
+    ],
+)
+def test_what_may_not_be_stored_is_refused_and_the_file_stays_as_it_was(
+    stored: Path, source: str, message: str
+) -> None:
+    book = read(stored)
+    book.cells.append(new_code_cell(source))
+    nbformat.write(book, stored)
+    before = stored.read_bytes()
+    with pytest.raises(NotebookError, match=f"tiny.ipynb: {message}"):
+        execute(stored)
+    assert stored.read_bytes() == before
+    assert list(stored.parent.iterdir()) == [stored]
+
+
+def test_a_cell_that_does_not_end_is_named(stored: Path) -> None:
+    book = read(stored)
+    book.cells.insert(1, new_code_cell("import threading; threading.Event().wait()"))
+    nbformat.write(book, stored)
+    with pytest.raises(NotebookError, match=r"cell 2 did not end: .*timed out"):
+        execute(stored, timeout=1)
+
+
+def test_the_command_names_what_failed_and_goes_on(stored: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.ipynb"
+    broken.write_text("{")
+    missing = tmp_path / "missing.ipynb"
+    result = CliRunner().invoke(notebooks.app, ["execute", str(broken), str(missing), str(stored)])
+    assert result.exit_code == 1
+    assert f"{broken}: not a notebook" in result.output
+    assert f"{missing}: No such file" in result.output
+    assert f"{stored}: executed" in result.output
+
+
+def fresh() -> NotebookNode:
+    book = new_notebook(cells=[new_markdown_cell("text"), new_code_cell("1", execution_count=1)])
+    book.metadata = NotebookNode(kernelspec=NotebookNode(name="python3"), language_info=NotebookNode(version="3.11"))
+    return book
+
+
+def damage_kernel(book: NotebookNode) -> None:
+    book.metadata.kernelspec.name = "kwlab-env"
+
+
+def damage_widgets(book: NotebookNode) -> None:
+    book.metadata.widgets = {}
+
+
+def damage_version(book: NotebookNode) -> None:
+    book.metadata.language_info.version = "3.11.7"
+
+
+def damage_count(book: NotebookNode) -> None:
+    book.cells[1].execution_count = 2
+
+
+def damage_timing(book: NotebookNode) -> None:
+    book.cells[1].metadata.execution = {"iopub.status.busy": "t"}
+
+
+def damage_error(book: NotebookNode) -> None:
+    book.cells[1].outputs = [new_output("error", ename="ValueError", evalue="no", traceback=[])]
+
+
+def damage_path(book: NotebookNode) -> None:
+    book.cells[0].source = "see /tmp/ipykernel_" + "77/1.py"
+
+
+def damage_size(book: NotebookNode) -> None:
+    book.cells[0].source = "x" * MAX_BYTES
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (damage_kernel, "its kernelspec is 'kwlab-env', not 'python3'"),
+        (damage_widgets, "metadata.widgets is stored"),
+        (damage_version, "language_info.version '3.11.7' names a patch version"),
+        (damage_count, "cell 2: execution_count is 2, run top to bottom it is 1"),
+        (damage_timing, "cell 2: timing metadata is stored"),
+        (damage_error, "cell 2: an error is stored: ValueError: no"),
+        (damage_path, "cell 1: a path of this machine is stored: '/ipykernel_" + "77/'"),
+        (damage_size, "it takes "),
+    ],
+)
+def test_each_problem_of_a_stored_notebook_is_found(damage, problem: str) -> None:
+    book = fresh()
+    assert problems(book) == []
+    damage(book)
+    (found,) = problems(book)
+    assert found.startswith(problem)
+
+
+def test_an_exercise_need_not_be_executed() -> None:
+    assert problems(cleared(fresh()), executed=False) == []
+
+
+@pytest.fixture
+def course(tmp_path: Path, stored: Path) -> Path:
+    """A course of one notebook and one exercise, whose folder holds more than its notebook."""
+    root = tmp_path / "course"
+    for place in ("notebooks/00_demo.ipynb", "exercises/list_head/list_head.ipynb"):
+        (root / place).parent.mkdir(parents=True)
+        (root / place).write_bytes(stored.read_bytes())
+    (root / "exercises/list_head/reference.py").write_text("answer = 42\n")
+    return root
+
+
+def test_learner_copies_hold_the_sources_and_no_outputs(course: Path) -> None:
+    work = course / "work"
+    made, kept = learner_copies(course, work)
+    assert made == [work / "notebooks/00_demo.ipynb", work / "exercises/list_head/list_head.ipynb"]
+    assert kept == []
+    assert sorted(path for path in work.rglob("*") if path.is_file()) == sorted(made)
+    for copy in made:
+        source = course / copy.relative_to(work)
+        assert [cell.source for cell in read(copy).cells] == [cell.source for cell in read(source).cells]
+        assert [cell.id for cell in read(copy).cells] == [cell.id for cell in read(source).cells]
+        for _, cell in code_cells(read(copy)):
+            assert (cell.outputs, cell.execution_count) == ([], None)
+
+
+def test_a_learners_work_is_never_overwritten(course: Path) -> None:
+    work = course / "work"
+    learner_copies(course, work)
+    mine = work / "notebooks/00_demo.ipynb"
+    mine.write_text("half a solution, not even a notebook")
+    (course / "notebooks/01_next.ipynb").write_bytes((course / "notebooks/00_demo.ipynb").read_bytes())
+    made, kept = learner_copies(course, work)
+    assert made == [work / "notebooks/01_next.ipynb"]
+    assert kept == [mine, work / "exercises/list_head/list_head.ipynb"]
+    assert mine.read_text() == "half a solution, not even a notebook"
+
+
+def test_an_exercise_with_two_notebooks_is_refused(course: Path) -> None:
+    (course / "exercises/list_head/reference.ipynb").write_text("{}")
+    with pytest.raises(NotebookError, match=r"2 notebooks \(list_head.ipynb, reference.ipynb\); keep only the one"):
+        learner_copies(course, course / "work")
+
+
+def test_a_copy_that_cannot_be_written_whole_is_not_left_behind(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object, **_kwargs: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        learner_copies(course, course / "work")
+    assert [path for path in (course / "work").rglob("*") if path.is_file()] == []

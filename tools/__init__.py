@@ -1,0 +1,1 @@
+"""Commands for maintainers of the course; no part of the installed package."""

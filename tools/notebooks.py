@@ -1,0 +1,218 @@
+"""Store notebooks the way this course wants them, and hand learners clean copies.
+
+    python -m tools.notebooks execute [FILES]      run top to bottom, store the outputs
+    python -m tools.notebooks learner-copies DEST  copies without outputs, for `make lab`
+
+A stored notebook is evidence that nbval compares with a new run, so it holds what every machine prints alike:
+no widget state, no timing, no patch version of Python, no path of the machine that executed it.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import nbformat
+import typer
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_BYTES = 300_000
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+# Homes of users, the temporary files of a kernel (in tracebacks and warnings), and the folder this very project is in.
+MACHINE_PATH = re.compile(
+    r"/home/[A-Za-z_][\w.-]*|/Users/[A-Za-z_][\w.-]*|[A-Z]:\\+Users\\|(?<![\w.])/(?:root)/"
+    r"|(?<![\w.)}])/(?:work)/[\w.]|/ipykernel_\d+/|" + re.escape(f"{ROOT}/")
+)
+
+app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+
+
+class NotebookError(Exception):
+    """A notebook that cannot be stored or copied; the message names it, the cell, and what to do."""
+
+
+def code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
+    """The code cells that hold any code, each with its place among all cells, counted from 1."""
+    return [
+        (place, cell)
+        for place, cell in enumerate(notebook.cells, start=1)
+        if cell.cell_type == "code" and cell.source.strip()
+    ]
+
+
+def problems(notebook: NotebookNode, *, executed: bool = True) -> list[str]:
+    """What keeps `notebook` from being committed, one sentence each; empty if nothing does.
+
+    `executed` says whether it must be stored as run top to bottom (the course is, an exercise is not).
+    """
+    found = []
+    kernel = notebook.metadata.get("kernelspec", {}).get("name")
+    if kernel != "python3":
+        found.append(f"its kernelspec is {kernel!r}, not 'python3'")
+    if "widgets" in notebook.metadata:
+        found.append("metadata.widgets is stored")
+    version = notebook.metadata.get("language_info", {}).get("version", "")
+    if version.count(".") > 1:
+        found.append(f"language_info.version {version!r} names a patch version")
+    for count, (place, cell) in enumerate(code_cells(notebook), start=1):
+        if executed and cell.execution_count != count:
+            found.append(f"cell {place}: execution_count is {cell.execution_count}, run top to bottom it is {count}")
+        if "execution" in cell.metadata or "ExecuteTime" in cell.metadata:
+            found.append(f"cell {place}: timing metadata is stored")
+        for output in cell.outputs:
+            if output.output_type == "error":
+                found.append(f"cell {place}: an error is stored: {output.ename}: {output.evalue}")
+    for place, cell in enumerate(notebook.cells, start=1):
+        if path := MACHINE_PATH.search(json.dumps(cell)):
+            found.append(f"cell {place}: a path of this machine is stored: {path.group()!r}")
+    if (size := len(serialise(notebook).encode())) >= MAX_BYTES:
+        found.append(f"it takes {size} bytes, the limit is {MAX_BYTES}")
+    return found
+
+
+def serialise(notebook: NotebookNode) -> str:
+    """The notebook as the text of its file."""
+    text: str = nbformat.writes(notebook, version=4)
+    return text + "\n"
+
+
+def cleared(notebook: NotebookNode) -> NotebookNode:
+    """`notebook` itself, with nothing left of any earlier run."""
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["kernelspec"] = dict(KERNELSPEC)
+    for cell in notebook.cells:
+        for timing in ("execution", "ExecuteTime"):
+            cell.metadata.pop(timing, None)
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def read(path: Path) -> NotebookNode:
+    """The notebook in `path`, or a `NotebookError` that says why it cannot be read."""
+    try:
+        notebook: NotebookNode = nbformat.read(path, as_version=4)
+    except OSError as error:
+        raise NotebookError(f"{path}: {error.strerror}") from error
+    except Exception as error:  # nbformat has no common base for what a damaged file raises
+        raise NotebookError(f"{path}: not a notebook: {error}") from error
+    return notebook
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Put `notebook` into `path` whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_text(serialise(notebook), encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def execute(path: Path, *, timeout: float = 120) -> None:
+    """Run the notebook in `path` top to bottom, at most `timeout` seconds a cell, and store it with its outputs.
+
+    The file changes only if every cell ran and the result may be committed; else a `NotebookError` says what is wrong.
+    """
+    notebook = cleared(read(path))
+    place = 0
+
+    def running(cell: NotebookNode, cell_index: int) -> None:
+        nonlocal place
+        place = cell_index + 1
+
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        timeout=timeout,
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+        on_cell_execute=running,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        raise NotebookError(f"{path}: cell {place} failed: {error.ename}: {error.evalue}") from error
+    except (CellTimeoutError, DeadKernelError) as error:
+        raise NotebookError(f"{path}: cell {place} did not end: {error}") from error
+    notebook.metadata.language_info.pop("version", None)
+    if found := problems(notebook):
+        raise NotebookError(f"{path}: not stored: " + "; ".join(found))
+    write(notebook, path)
+
+
+def course_notebooks(root: Path) -> list[Path]:
+    """The notebooks of the course, in order."""
+    return sorted((root / "notebooks").glob("*.ipynb"))
+
+
+def exercise_notebooks(root: Path) -> list[Path]:
+    """The learner's notebook of each exercise: the only one in the exercise's folder."""
+    found: list[Path] = []
+    for folder in sorted(path for path in (root / "exercises").glob("*") if path.is_dir()):
+        here = sorted(folder.glob("*.ipynb"))
+        if len(here) > 1:
+            names = ", ".join(path.name for path in here)
+            raise NotebookError(f"{folder}: {len(here)} notebooks ({names}); keep only the one that learners open")
+        found += here
+    return found
+
+
+def learner_copies(root: Path, destination: Path) -> tuple[list[Path], list[Path]]:
+    """Copy every notebook under `root` that `destination` lacks, without outputs, to the same place in it.
+
+    What is already there is a learner's work and stays as it is. Returns the new copies and those that were kept.
+    """
+    made, kept = [], []
+    for source in course_notebooks(root) + exercise_notebooks(root):
+        copy = destination / source.relative_to(root)
+        if copy.exists():
+            kept.append(copy)
+        else:
+            write(cleared(read(source)), copy)
+            made.append(copy)
+    return made, kept
+
+
+@app.command("execute")
+def execute_command(
+    files: Annotated[list[Path] | None, typer.Argument(help="Notebooks; by default all in notebooks/.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that one cell may take.")] = 120,
+) -> None:
+    """Execute notebooks top to bottom and store them with their outputs."""
+    failed = False
+    for path in files or course_notebooks(ROOT):
+        try:
+            execute(path, timeout=timeout)
+        except NotebookError as error:
+            failed = True
+            typer.echo(error, err=True)
+        else:
+            typer.echo(f"{path}: executed")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command("learner-copies")
+def learner_copies_command(
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="Folder of the learner's own copies.")],
+) -> None:
+    """Give the learner a copy, without outputs, of every notebook that DEST does not hold yet."""
+    try:
+        made, kept = learner_copies(ROOT, destination)
+    except NotebookError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{destination}/: {len(made)} notebooks copied, {len(kept)} of your own kept as they are")
+
+
+if __name__ == "__main__":
+    app()
