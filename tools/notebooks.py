@@ -171,6 +171,7 @@ def learner_copies(root: Path, destination: Path) -> tuple[list[Path], list[Path
 
     What is already there is a learner's work and stays as it is. Returns the new copies and those that were kept.
     """
+    destination.mkdir(parents=True, exist_ok=True)
     made, kept = [], []
     for source in course_notebooks(root) + exercise_notebooks(root):
         copy = destination / source.relative_to(root)
@@ -211,7 +212,7 @@ def learner_copies_command(
     except NotebookError as error:
         typer.echo(error, err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"{destination}/: {len(made)} notebooks copied, {len(kept)} of your own kept as they are")
+    typer.echo(f"{destination}/: new copies: {len(made)}; yours already, left as they are: {len(kept)}")
 
 
 if __name__ == "__main__":
