@@ -1,0 +1,159 @@
+"""C structs for Python: embedded members, ``container_of``, and memory that can be freed.
+
+Three things a kernel programmer leans on and Python does not have:
+
+* A member *is inside* its struct, so a pointer to the member leads back to the struct. Here every `Struct`
+  remembers the struct that it is embedded in, and `container_of` follows that instead of subtracting an offset.
+* Memory comes zeroed from ``kzalloc`` and is used before any initialiser runs. Constructors take no argument.
+* ``kfree`` ends a lifetime while pointers to it still exist. Here `kfree` poisons the object by giving it another
+  class: every later touch raises `UseAfterFree`, and code that never frees pays nothing for it.
+"""
+
+import sys
+from types import FrameType
+from typing import Any, TypeVar, get_type_hints
+
+from kwlab.errors import UseAfterFree
+
+__all__ = ["READ_ONCE", "WRITE_ONCE", "Struct", "container_of", "freed", "kfree"]
+
+T = TypeVar("T", bound="Struct")
+
+
+class Struct:
+    """Base of everything with an address. Annotated members are made as C would: a struct type is embedded,
+    ``int``, ``bool`` and ``str`` start as zero, anything else (``X | None``: a pointer) as ``None``.
+
+    ``DATA_RACY`` names the fields that the kernel reads and writes without a common lock on purpose
+    (its ``__data_racy`` qualifier): a race detector leaves them alone.
+    """
+
+    __slots__ = ("_container",)
+    DATA_RACY: frozenset[str] = frozenset()
+
+    _container: Any
+
+    def __init__(self) -> None:
+        self._container = None
+        for name, kind in _members(type(self)).items():
+            if isinstance(kind, type) and issubclass(kind, Struct):
+                embed(self, name, kind())
+            elif name not in type(self).__dict__ or name in getattr(type(self), "__slots__", ()):
+                setattr(self, name, kind() if kind in (int, bool, str) else None)
+
+
+def _members(cls: type) -> dict[str, Any]:
+    cached: dict[str, Any] | None = cls.__dict__.get("_member_types")
+    if cached is None:
+        cached = {name: kind for name, kind in get_type_hints(cls).items() if name not in ("_container", "DATA_RACY")}
+        cls._member_types = cached  # type: ignore[attr-defined]
+    return cached
+
+
+def embed(container: Struct, name: str, member: Struct) -> None:
+    """Put `member` inside `container` as field `name`, so that `container_of` finds the way back."""
+    member._container = container
+    setattr(container, name, member)
+
+
+def container_of(pointer: Struct, kind: type[T], member: str) -> T:
+    """The `kind` in which `pointer` is embedded as `member`.
+
+    Raises `TypeError` where C would compute a wrong address in silence: when `pointer` is not that member.
+    Mirrors ``container_of()``, include/linux/container_of.h, Linux 6.18.
+    """
+    container = pointer._container
+    if isinstance(container, kind) and getattr(container, member) is pointer:
+        return container
+    inside = f"is inside a {type(container).__name__}" if container is not None else "is inside no struct"
+    raise TypeError(
+        f"container_of(ptr, {kind.__name__}, {member!r}): this {type(pointer).__name__} {inside}, "
+        f"not the member {member!r} of a {kind.__name__}"
+    )
+
+
+def READ_ONCE(struct: Any, field: str) -> Any:
+    """Read ``struct.field`` with no lock, on purpose: marks the read as an intended race.
+
+    Mirrors ``READ_ONCE()``, include/asm-generic/rwonce.h; Python needs the field's name, not its value.
+    """
+    return getattr(struct, field)
+
+
+def WRITE_ONCE(struct: Any, field: str, value: Any) -> None:
+    """Write ``struct.field`` with no lock, on purpose: marks the write as an intended race."""
+    setattr(struct, field, value)
+
+
+class _Grave:
+    """What is left of a freed object: its name and the place that freed it. Sits in the `_container` slot."""
+
+    __slots__ = ("name", "place")
+
+    def __init__(self, name: str, place: str) -> None:
+        self.name, self.place = name, place
+
+
+_poison_classes: dict[type, type] = {}
+
+
+def kfree(struct: Struct) -> None:
+    """Free `struct` and everything embedded in it; every later touch raises `UseAfterFree`.
+
+    Errors: `TypeError` for anything but a `Struct`; `UseAfterFree` when it was freed before.
+    Mirrors ``kfree()``, mm/slub.c, Linux 6.18, with poisoning switched on.
+    """
+    if not isinstance(struct, Struct):
+        raise TypeError(f"kfree() takes a Struct, not {type(struct).__name__}: derive your class from kwlab.Struct")
+    if freed(struct):
+        struct._container  # noqa: B018  the touch raises UseAfterFree: a double free
+    _poison(struct, place_of(sys._getframe(1)))
+
+
+def freed(struct: Struct) -> bool:
+    """True once `struct` was freed. (Only a test or a debugger may ask: the kernel cannot.)"""
+    return type(struct) in _poison_classes.values()
+
+
+def _poison(struct: Struct, place: str) -> None:
+    for name in _members(type(struct)):
+        member = getattr(struct, name, None)
+        if isinstance(member, Struct) and not freed(member) and member._container is struct:
+            _poison(member, place)
+    cls = type(struct)
+    if cls not in _poison_classes:
+        _poison_classes[cls] = type(
+            cls.__name__,
+            (cls,),
+            {"__slots__": (), "__getattribute__": _touch, "__setattr__": _touch, "__repr__": _freed_repr},
+        )
+    struct._container = _Grave(cls.__name__, place)
+    struct.__class__ = _poison_classes[cls]
+
+
+def _grave(struct: Struct) -> Any:
+    # The slot itself, past the poisoned class's own attribute access.
+    return vars(Struct)["_container"].__get__(struct)
+
+
+def _touch(struct: Struct, field: str, *value: Any) -> Any:
+    if field == "__class__":
+        return type(struct)
+    grave = _grave(struct)
+    verb = "write to" if value else "read of"
+    raise UseAfterFree(f"use after free: {verb} {grave.name}.{field}; the {grave.name} was freed in {grave.place}")
+
+
+def _freed_repr(struct: Struct) -> str:
+    grave = _grave(struct)
+    return f"<freed {grave.name}>"
+
+
+def place_of(frame: FrameType | None) -> str:
+    """``function(), file:line`` of a frame, never with a path (a notebook's cells have none worth showing)."""
+    if frame is None:
+        return "an unknown place"
+    code = frame.f_code
+    file = code.co_filename.replace("\\", "/")
+    name = "cell" if "/ipykernel_" in file or file.startswith("<") else file.rsplit("/", 1)[-1]
+    return f"{code.co_name}(), {name}:{frame.f_lineno}"
