@@ -11,7 +11,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run. In CI the browser is there (`make setup-ci`), so no skip hides that it is not."""
+    """Skip what this machine cannot run; in CI the browser must be there, so that no skip hides a missing one."""
     browser_missing = not CHROMIUM and not os.environ.get("CI")
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:
