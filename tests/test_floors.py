@@ -13,7 +13,7 @@ FLOORS: list[tuple[str, set[str]]] = [
     ("pictures", {"draw"}),
     ("search", {"explore"}),
     ("evidence", {"scenario", "trace", "host", "oracle"}),
-    ("the subject", {"worker", "workqueue", "executor"}),
+    ("the subject", {"worker", "workqueue", "executor", "face"}),
     ("kthreads", {"kthread", "timer", "freezer"}),
     ("primitives", {"sched", "struct", "listhead", "tracepoint", "printk"}),
     ("runtimes", {"runtime"}),

@@ -190,7 +190,7 @@ def execute_command(
 ) -> None:
     """Execute notebooks top to bottom and store them with their outputs."""
     failed = False
-    for path in files or course_notebooks(ROOT):
+    for path in files or course_notebooks(Path(os.path.relpath(ROOT))):
         try:
             execute(path, timeout=timeout)
         except NotebookError as error:
