@@ -7,6 +7,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbval.plugin import find_comment_markers, find_metadata_tags
 from typer.testing import CliRunner
 
 from tools import notebooks
@@ -17,13 +18,9 @@ EXEMPT_OF_ONE = 0.20
 
 
 def exempt(cell: NotebookNode) -> bool:
-    """Whether nbval does not compare the cell's output."""
-    tags = [tag.lower().replace("_", "-") for tag in cell.metadata.get("tags", [])]
-    comments = [line.strip() for line in cell.source.splitlines() if line.strip().startswith("#")]
-    return any(
-        f"nbval-{what}" in tags or any(f"NBVAL_{what.replace('-', '_').upper()}" in line for line in comments)
-        for what in ("ignore-output", "skip")
-    )
+    """Whether nbval, by its own reading of tags and comments, does not compare the cell's output."""
+    markers = {*find_metadata_tags(cell.metadata), *find_comment_markers(cell.source)}
+    return not markers.isdisjoint({("check", False), ("skip", True)})
 
 
 def too_many_exempt(books: dict[str, NotebookNode]) -> list[str]:
