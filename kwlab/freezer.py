@@ -6,7 +6,16 @@ Mirrors kernel/freezer.c and kernel/power/process.c, Linux 6.18.
 
 import errno
 
-from kwlab.sched import PF_NOFREEZE, TASK_FROZEN, TASK_INTERRUPTIBLE, TASK_RUNNING, Task, current, wake_up_state
+from kwlab.sched import (
+    PF_NOFREEZE,
+    TASK_FROZEN,
+    TASK_INTERRUPTIBLE,
+    TASK_RUNNING,
+    WARN_ON,
+    Task,
+    current,
+    wake_up_state,
+)
 from kwlab.timer import HZ, msleep
 
 __all__ = ["freeze_processes", "freezing", "set_freezable", "thaw_processes", "try_to_freeze"]
@@ -26,6 +35,7 @@ def try_to_freeze(me: Task) -> bool:
     """If a freeze is under way, sleep until the thaw; True if it slept. Call it in TASK_RUNNING, with no lock."""
     if not me.freezing():
         return False
+    WARN_ON(me.state != TASK_RUNNING, f"try_to_freeze: blocking call in state {me.state:#x}, which it overwrites")
     while True:
         me.set_current_state(TASK_FROZEN)
         if not me.freezing():

@@ -7,6 +7,9 @@ happen. A waker that comes before the announcement finds a running task and leav
 Mirrors include/linux/sched.h, kernel/sched/core.c and include/linux/completion.h, Linux 6.18.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from kwlab.runtime import threads
 from kwlab.runtime.base import Bits, Completion, Runtime, SpinLock, Task, local
 from kwlab.runtime.states import (
@@ -47,6 +50,8 @@ __all__ = [
     "cond_resched",
     "current",
     "init_completion",
+    "irqs_disabled",
+    "local_irq_save",
     "raw_spin_lock_init",
     "schedule",
     "set_current_state",
@@ -140,6 +145,25 @@ def try_wait_for_completion(done: Completion) -> bool:
 def completion_done(done: Completion) -> bool:
     """True if a wait would not sleep."""
     return done.done()
+
+
+@contextmanager
+def local_irq_save() -> Iterator[None]:
+    """A section as an interrupt handler would run it: nothing in it may sleep or wait for an interrupt's end.
+
+    Python has no interrupts to switch off; the section is noted on the task, and what must not be called in it WARNs.
+    """
+    me = current()
+    me.irqs_off += 1
+    try:
+        yield
+    finally:
+        me.irqs_off -= 1
+
+
+def irqs_disabled() -> bool:
+    """True inside `local_irq_save`."""
+    return current().irqs_off > 0
 
 
 def WARN_ON(condition: object, message: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from kwlab.runtime.base import Runtime, Task
 from kwlab.runtime.clock import HZ
 from kwlab.runtime.interrupts import interruptible
-from kwlab.sched import TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, current, wake_up_process
+from kwlab.sched import TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, WARN_ON, current, irqs_disabled, wake_up_process
 from kwlab.struct import Struct, container_of
 
 __all__ = [
@@ -186,7 +186,9 @@ def timer_delete_sync(timer: TimerList) -> bool:
     """Disarm `timer` and wait until its callback is not running; True if it was pending.
 
     Context: hold no lock that the callback takes, and do not call it from the callback: it would wait for itself.
+    With interrupts off only for a TIMER_IRQSAFE timer (a WARN otherwise): the callback could be waiting for them.
     """
+    WARN_ON(irqs_disabled() and not timer.flags & TIMER_IRQSAFE, "timer_delete_sync: interrupts are off, not IRQSAFE")
     base = _base(current().runtime)
     while True:
         with base.lock:

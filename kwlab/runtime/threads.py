@@ -45,6 +45,7 @@ class ThreadTask:
         "_release",
         "asleep",
         "flags",
+        "irqs_off",
         "kept",
         "kthread",
         "name",
@@ -63,6 +64,7 @@ class ThreadTask:
         self.state = TASK_RUNNING
         self.asleep = False
         self.flags = PF_NOFREEZE
+        self.irqs_off = 0
         self.kthread: Any = None
         self.kept: list[str] | None = None
 
