@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from kwlab.sched import wake_up_process
+from kwlab.struct import freed
 from kwlab.worker import (
     KthreadDelayedWork,
     KthreadWork,
@@ -81,7 +82,13 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.destroy()
+        try:
+            self.destroy()
+        except KeyboardInterrupt:
+            # One Ctrl-C must not leave the thread behind; a second one in here does leave at once.
+            if not freed(self.worker):
+                self.destroy()
+            raise
 
     def __repr__(self) -> str:
         return f"<Worker {self.worker!r}>"

@@ -174,10 +174,20 @@ def kthread_stop(task: Task) -> int:
     # The bit is set before the wake-up: a thread that slept through the bit is woken by this, one that has
     # announced its sleep but not yet slept finds either the bit or its announcement taken back.
     wake_up_process(task)
-    kthread.exited.wait()
+    _wait_for_exit(kthread)
     if task.kept is not None and task.kept is not getattr(kthread.data, "kept", None):
         reports.issue_kept(task.kept)
     return kthread.result if kthread.result is not None else -errno.EINTR
+
+
+def _wait_for_exit(kthread: Kthread) -> None:
+    try:
+        kthread.exited.wait()
+    except KeyboardInterrupt:
+        # The thread is on its way out and the caller is about to free what it uses, so the first Ctrl-C waits with
+        # us; a second one leaves at once.
+        kthread.exited.wait()
+        raise
 
 
 def kthread_park(task: Task) -> None:

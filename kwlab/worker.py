@@ -654,12 +654,17 @@ def kthread_destroy_worker(worker: KthreadWorker) -> None:
         return
     assert task is not None
     kthread_flush_worker(worker)
-    kthread_stop(task)
-    WARN_ON(
-        not list_empty(worker.delayed_work_list),
-        "kthread_destroy_worker: a timer is still armed; it will touch the freed worker",
-    )
-    WARN_ON(not list_empty(worker.work_list), "kthread_destroy_worker: works were queued meanwhile and will never run")
+    try:
+        kthread_stop(task)
+    finally:
+        if to_kthread(task).exited.done():
+            _free_worker(worker)
+
+
+def _free_worker(worker: KthreadWorker) -> None:
+    armed, queued = not list_empty(worker.delayed_work_list), not list_empty(worker.work_list)
+    WARN_ON(armed, "kthread_destroy_worker: a timer is still armed; it will touch the freed worker")
+    WARN_ON(queued, "kthread_destroy_worker: works were queued meanwhile and will never run")
     kept = worker.kept
     kfree(worker)
     issue_kept_on(kept)

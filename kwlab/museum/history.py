@@ -322,8 +322,8 @@ HISTORY = (
         destroy_with_armed_timer,
         (
             Edit(
-                "not list_empty(worker.delayed_work_list),\n",
-                "False,\n",
+                "    armed, queued = not list_empty(worker.delayed_work_list), ",
+                "    armed, queued = False, ",
             ),
         ),
         fixed=cancel_then_destroy,

@@ -6,6 +6,7 @@ later; the interrupt arrives in the caller's code. A sleep is the exception: the
 Ctrl-C must end it. Those places carry `@interruptible` and clean up behind themselves.
 """
 
+import dis
 import signal
 import sys
 import threading
@@ -21,7 +22,10 @@ RETRY = 0.001  # seconds until a deferred Ctrl-C is delivered again
 F = TypeVar("F", bound=Callable[..., Any])
 
 _interruptible: set[CodeType] = set()
-_protected = ("kwlab.worker", "kwlab.kthread", "kwlab.timer", "kwlab.listhead", "kwlab.struct", "kwlab.sched")
+_protected = {
+    f"kwlab.{module}"
+    for module in ("face", "freezer", "kthread", "listhead", "printk", "sched", "struct", "timer", "worker")
+}
 _state: dict[str, Any] = {"previous": None, "retrying": False}
 
 
@@ -53,7 +57,7 @@ def _stay_installed_in_notebooks() -> None:
 
 
 def _handle(signum: int, frame: FrameType | None) -> None:
-    if _inside_section(frame):
+    if _inside_section(frame) or _entering_with(frame):
         if not _state["retrying"]:
             _state["retrying"] = True
             threading.Thread(target=_retry, name="kwlab-sigint", daemon=True).start()
@@ -68,6 +72,14 @@ def _inside_section(frame: FrameType | None) -> bool:
             return frame.f_code not in _interruptible
         frame = frame.f_back
     return False
+
+
+def _entering_with(frame: FrameType | None) -> bool:
+    # ``with Worker(...)``: between the call that makes the worker and the block that destroys it lies one bytecode.
+    if frame is None:
+        return False
+    following = (i.opname for i in dis.get_instructions(frame.f_code) if i.offset > frame.f_lasti)
+    return next(following, "") == "BEFORE_WITH"
 
 
 def _retry() -> None:

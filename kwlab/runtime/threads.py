@@ -307,6 +307,7 @@ class ThreadRuntime:
 
 
 _default = ThreadRuntime()
+interrupts.install()
 
 
 def adopt() -> ThreadTask:
@@ -316,7 +317,6 @@ def adopt() -> ThreadTask:
     task.pid = threading.get_native_id()
     local.task, local.runtime = task, runtime
     register(get_ident(), task)
-    interrupts.install()
     return task
 
 
