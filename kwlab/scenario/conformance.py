@@ -16,6 +16,7 @@ from kwlab.runtime.base import Completion
 from kwlab.runtime.clock import SteppedClock
 from kwlab.runtime.threads import ThreadRuntime
 from kwlab.scenario.format import Scenario
+from kwlab.scenario.language import HANG
 from kwlab.scenario.load import ScenarioError, load
 from kwlab.scenario.observations import Observations, compare
 from kwlab.scenario.runner import Player
@@ -77,6 +78,7 @@ class _Runtime(ThreadRuntime):
     """Real threads, stepped time, and a way to end every wait."""
 
     def __init__(self, limit: float) -> None:
+        self.clock: SteppedClock
         super().__init__(clock=SteppedClock(), on_deadlock="wait")
         self.limit = limit
         self.completions: list[Completion] = []
@@ -123,6 +125,7 @@ def _end_threads(runtime: _Runtime, player: Player | None) -> list[str]:
             stoppers.add(kthread_run(kthread_stop, task, "stopper"))
         for done in runtime.completions[:]:
             done.complete_all()
+        runtime.clock.step(HANG)  # for those in msleep()
         try:
             runtime.settle(min(runtime.limit, 2.0))
         except TimeoutError:

@@ -1,13 +1,17 @@
 """Looks at works and workers: what the kernel's recorder printed of them. They change nothing, except `rescue`."""
 
+from itertools import islice
 from typing import Any
 
+from kwlab.errors import ListCorruption
 from kwlab.listhead import list_del_init, list_empty, list_for_each_entry
 from kwlab.scenario.stage import Stage
 from kwlab.sched import task_state_to_char
 from kwlab.timer import timer_pending
 
 __all__ = ["look", "rescue"]
+
+LONGEST = 10_000  # a broken worker may tie a list into a ring without its head
 
 
 def look(stage: Stage, name: str, who: str) -> Any:
@@ -59,7 +63,10 @@ def _work(stage: Stage, who: str) -> dict[str, Any]:
 
 
 def _entries(stage: Stage, head: Any) -> list[Any]:
-    return list(list_for_each_entry(head, stage.subject.KthreadWork, "node"))
+    entries = list(islice(list_for_each_entry(head, stage.subject.KthreadWork, "node"), LONGEST))
+    if len(entries) == LONGEST:
+        raise ListCorruption(f"a list with more than {LONGEST} entries: it never comes back to its head")
+    return entries
 
 
 def _named(stage: Stage, work: Any) -> str:

@@ -67,12 +67,13 @@ class Player:
         seen, logged = self.seen, 0
         probes.append(self._probe)
         try:
+            self.stage.make_workers()
             for call in self.scenario.before:
                 self._step(call, f"before, step {call.number}")
-            for noted in (seen.steps, seen.trace, self.stage.order, self.stage.inside):
-                noted.clear()
-            seen.answers.clear()
-            logged = len(self.runtime.log.lines)
+            if self.scenario.before:
+                for noted in (seen.steps, seen.answers, seen.trace, self.stage.order, self.stage.inside):
+                    noted.clear()
+                logged = len(self.runtime.log.lines)
             for call in self.scenario.steps:
                 self._step(call, f"step {call.number}")
             self.runtime.settle()
@@ -138,6 +139,7 @@ class Player:
         if call.operation.name == "msleep":
             return self._pass_time(lambda: False, call.arguments[0])
         if not call.operation.sleeps:
+            self._locks_are_free(where)
             return self.stage.perform(call)
         actor = self.stage.act(call)
         self._wait(f"{where}, {call.text}", lambda: actor.back)
@@ -149,6 +151,7 @@ class Player:
         if name in ("blocked", "returned", "joined"):
             return self._of_actor(name, call, where)
         if call.operation.parameters[0] == "worker":
+            self._locks_are_free(where)
             return self._of_worker(name, *call.arguments)
         return self._of_work(name, call, where)
 
@@ -177,6 +180,9 @@ class Player:
     def _of_work(self, name: str, call: Call, where: str) -> Any:
         who, *more = call.arguments
         work = self.stage.works[who]
+        if name == "state_work":
+            self._locks_are_free(where)
+            return look(self.stage, name, who)
         if name == "open_gate":
             return work.gate.complete()
         if name == "kthread_init_work":
@@ -197,7 +203,6 @@ class Player:
             "check_stuck": lambda: not self._pass_time(lambda: work.ends > work.ends_awaited, *more),
             "check_runs_again": lambda: self._pass_time(lambda: work.starts > starts, *more),
             "check_true_returns_equal_runs": lambda: work.queued == starts,
-            "state_work": lambda: look(self.stage, name, who),
         }
         return checks[name]()
 
@@ -218,6 +223,16 @@ class Player:
     def _wait(self, where: str, condition: Callable[[], bool]) -> None:
         if not self._pass_time(condition, HANG):
             raise _Hang(f"{where}: waits for ever ({self._who_waits_where()})")
+
+    def _locks_are_free(self, where: str) -> None:
+        """The main thread must not spin on a lock whose holder went to sleep with it."""
+        for worker in self.stage.live_workers():
+            if worker.item.lock.holder is not None:
+                self.runtime.settle()
+                if (holder := worker.item.lock.holder) is not None:
+                    raise _Hang(
+                        f"{where}: {holder.name} sleeps with the lock of {worker.name} ({self._who_waits_where()})"
+                    )
 
     def _who_waits_where(self) -> str:
         tasks = [

@@ -69,9 +69,12 @@ class Stage:
         self.failures: list[str] = []
         self.works = {name: StagedWork(spec, subject, self._run_work) for name, spec in scenario.works.items()}
         self.workers: dict[str, StagedWorker] = {}
-        for spec in scenario.workers.values():
-            self.workers[spec.name] = self._make_worker(spec)
         self.by_address = {id(work.work): work.name for work in self.works.values()}
+
+    def make_workers(self) -> None:
+        """Make the workers, with their threads. Errors: `Unavailable`."""
+        for spec in self.scenario.workers.values():
+            self.workers[spec.name] = self._make_worker(spec)
 
     def _make_worker(self, spec: WorkerSpec) -> StagedWorker:
         subject = self.subject
