@@ -6,7 +6,6 @@ for has not happened by then, by letting virtual time pass up to the next timer.
 a wait that can never end is known for certain: all sleep, and no timer is left. That is a hang.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Protocol
@@ -59,7 +58,7 @@ class Player:
         self.scenario, self.runtime = scenario, runtime
         self.actors: dict[str, Actor] = {}
         self.seen = Observations()
-        self.wakings: Counter[Any] = Counter()  # by task
+        self.woken: list[Any] = []  # the tasks, in order
         self.stage = Stage(scenario, subject)
 
     def play(self) -> Observations:
@@ -76,11 +75,9 @@ class Player:
                 logged = len(self.runtime.log.lines)
             for call in self.scenario.steps:
                 self._step(call, f"step {call.number}")
-            self.runtime.settle()
+            self._settle()
         except _Hang as hang:
             seen.hang = str(hang)
-        except TimeoutError as error:
-            seen.hang = str(error)
         finally:
             probes.remove(self._probe)
         for actor in self.actors.values():
@@ -95,7 +92,7 @@ class Player:
         if kind is None or current().runtime is not self.runtime:
             return
         if kind == "waking":
-            self.wakings[subject] += 1
+            self.woken.append(subject)
             return
         flush = fields["function"] == "kthread_flush_work_fn"
         work = "<flush>" if flush else self.stage.by_address.get(fields["work"], fields["function"])
@@ -147,7 +144,7 @@ class Player:
 
     def _own(self, name: str, call: Call, where: str) -> Any:
         if name == "settle":
-            return self.runtime.settle()
+            return self._settle()
         if name in ("blocked", "returned", "joined"):
             return self._of_actor(name, call, where)
         if call.operation.parameters[0] == "worker":
@@ -161,7 +158,7 @@ class Player:
             return self._wait(f"{where}, {call.text}", lambda: actor.back)
         if name == "returned":
             return self._pass_time(lambda: actor.back, HANG)
-        self.runtime.settle()
+        self._settle()
         return not actor.back
 
     def _of_worker(self, name: str, who: str, *more: Any) -> Any:
@@ -172,7 +169,10 @@ class Player:
         if name == "kthread_init_worker":
             return self.stage.reinitialise(name, who)
         if name == "check_wakings":
-            return self.wakings.pop(self.stage.workers[who].thread, 0)
+            thread = self.stage.workers[who].thread
+            count = self.woken.count(thread)
+            self.woken = [task for task in self.woken if task is not thread]
+            return count
         if name == "rescue":
             return rescue(self.stage, who, *more)
         return look(self.stage, name, who)
@@ -208,16 +208,22 @@ class Player:
 
     # ------------------------------------------------------------------------------------------------------- the time
 
+    def _settle(self) -> None:
+        try:
+            self.runtime.settle()
+        except TimeoutError as error:
+            raise _Hang(str(error)) from None
+
     def _pass_time(self, condition: Callable[[], bool], jiffies: int) -> bool:
         """Let things happen until `condition` holds, and time pass, while everybody sleeps, up to `jiffies`."""
-        self.runtime.settle()
+        self._settle()
         while jiffies and not condition():
             base = self.runtime.timer_base
             due = base.pending[0].expires - self.runtime.jiffies() if base and base.pending else jiffies
             step = min(max(due, 1), jiffies)
             self.runtime.clock.step(step)
             jiffies -= step
-            self.runtime.settle()
+            self._settle()
         return condition()
 
     def _wait(self, where: str, condition: Callable[[], bool]) -> None:
@@ -228,7 +234,7 @@ class Player:
         """The main thread must not spin on a lock whose holder went to sleep with it."""
         for worker in self.stage.live_workers():
             if worker.item.lock.holder is not None:
-                self.runtime.settle()
+                self._settle()
                 if (holder := worker.item.lock.holder) is not None:
                     raise _Hang(
                         f"{where}: {holder.name} sleeps with the lock of {worker.name} ({self._who_waits_where()})"
