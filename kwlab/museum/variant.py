@@ -6,6 +6,7 @@ that reads exactly so; when the source moves on, an edit that no longer fits say
 
 import inspect
 import linecache
+import sys
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -45,6 +46,8 @@ def make_variant(name: str, edits: tuple[Edit, ...], module: ModuleType = kwlab.
     # Tracebacks and the explorer's reports show the changed lines.
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     exec(compile(source, file, "exec"), variant.__dict__)
+    # Annotations are resolved in the module of their class: kfree() looks for embedded structs in them.
+    sys.modules[variant.__name__] = variant
     _made[key] = variant
     result: ModuleType = variant
     return result

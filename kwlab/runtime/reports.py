@@ -23,17 +23,25 @@ def note(task: Any, message: str) -> None:
     noted.append((task, message))
 
 
+def _keeper() -> list[str] | None:
+    # A foreign thread may get here before its first look-up of `current` made a task of it; it has noted nothing.
+    kept: list[str] | None = getattr(getattr(local, "task", None), "kept", None)
+    return kept
+
+
 def _take_noted() -> list[str]:
-    task = local.task
-    mine = [message for owner, message in noted if owner is task]
-    noted[:] = [entry for entry in noted if entry[0] is not task]
-    return mine
+    task = getattr(local, "task", None)
+    mine = [entry for entry in list(noted) if entry[0] is task]
+    for entry in mine:
+        # One by one, never the whole list anew: other threads add theirs meanwhile.
+        noted.remove(entry)
+    return [message for _, message in mine]
 
 
 def issue_warnings() -> None:
     """Issue what the current task noted; in a thread without a caller it is kept instead."""
     messages = _take_noted()
-    kept = local.task.kept
+    kept = _keeper()
     if kept is not None:
         kept.extend(messages)
     else:
@@ -59,7 +67,7 @@ def issue_kept_on(kept: list[str]) -> None:
     """
     if noted:
         issue_warnings()
-    if kept and local.task.kept is None:
+    if kept and _keeper() is None:
         issue_kept(kept)
 
 

@@ -105,11 +105,11 @@ class ThreadTask:
             probe("sched_switch", self, fields)
 
     def wake_up(self, states: int) -> int:
+        if not self.state & states:
+            return 0
         if probes:
             for probe in probes:
                 probe("sched_waking", self, {"state": task_state_to_char(self.state)})
-        if not self.state & states:
-            return 0
         self.runtime.wakeups += 1
         self.state = TASK_RUNNING
         try:
