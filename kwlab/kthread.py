@@ -207,7 +207,10 @@ def kthread_park(task: Task) -> None:
 
 def kthread_unpark(task: Task) -> None:
     """Let a parked kthread go on."""
-    to_kthread(task).flags.clear_bit(KTHREAD_SHOULD_PARK)
+    kthread = to_kthread(task)
+    while kthread.parked.try_wait():
+        pass  # what a park that nobody waited for left behind
+    kthread.flags.clear_bit(KTHREAD_SHOULD_PARK)
     wake_up_state(task, TASK_PARKED)
 
 
@@ -218,15 +221,13 @@ def kthread_parkme() -> None:
 
 
 def _parkme(me: Task, self: Kthread) -> None:
-    told = False
     while True:
         # Announce before reading the bit: an unpark in between takes the announcement back.
         me.set_current_state(TASK_PARKED)
         if not self.flags.test_bit(KTHREAD_SHOULD_PARK):
             break
-        if not told:
-            self.parked.complete()
-            told = True
+        # Every round: it may have been unparked and parked again before it ran.
+        self.parked.complete()
         me.schedule()
     me.state = TASK_RUNNING
 

@@ -15,7 +15,15 @@ from typing import Any
 from kwlab.runtime.base import Runtime, Task
 from kwlab.runtime.clock import HZ
 from kwlab.runtime.interrupts import interruptible
-from kwlab.sched import TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, WARN_ON, current, irqs_disabled, wake_up_process
+from kwlab.sched import (
+    TASK_INTERRUPTIBLE,
+    TASK_RUNNING,
+    TASK_UNINTERRUPTIBLE,
+    WARN_ON,
+    current,
+    irqs_disabled,
+    wake_up_process,
+)
 from kwlab.struct import Struct, container_of
 
 __all__ = [
@@ -228,6 +236,7 @@ def schedule_timeout(timeout: int) -> int:
     try:
         me.schedule()
     finally:
+        me.state = TASK_RUNNING
         timer_delete_sync(sleeper.timer)
     return max(expires - me.runtime.jiffies(), 0)
 

@@ -175,7 +175,12 @@ BREAKAGES: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
         ["l3_stop_without_flush"],
     ),
     "destroy does not flush": (
-        [("    kthread_flush_worker(worker)\n    kthread_stop(task)", "    kthread_stop(task)")],
+        [
+            (
+                "    kthread_flush_worker(worker)\n    try:\n        kthread_stop(task)",
+                "    try:\n        kthread_stop(task)",
+            )
+        ],
         ["l1_destroy_pending"],
     ),
     "no warning about a work of another worker": (
@@ -205,7 +210,7 @@ BREAKAGES: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
         ["create_does_not_start"],
     ),
     "destroy does not warn about an armed timer, as before 6.3": (
-        [("        not list_empty(worker.delayed_work_list),\n", "        False,\n")],
+        [("armed, queued = not list_empty(worker.delayed_work_list)", "armed, queued = False")],
         ["destroy_with_timer_armed"],
     ),
 }

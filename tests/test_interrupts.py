@@ -270,21 +270,18 @@ def test_kthread_calls() -> None:
                 break
 
 
-def test_park_and_unpark() -> None:
+@pytest.mark.parametrize("call", [kthread_park, kthread_unpark])
+def test_park_and_unpark(call: Callable[[Any], None]) -> None:
     task = kthread_run(park_loop, None, "made")
-    for call in (kthread_park, kthread_unpark):
-        k = 0
-        while True:
-            k += 1
-            fired, _ = interrupt_at(k, lambda: call(task))
-            task.kthread.flags.clear_bit(2)
-            kthread_unpark(task)
-            if not fired:
-                break
-            if call is kthread_unpark:
-                kthread_park(task)
-            while task.kthread.parked.try_wait():
-                pass
+    k = 0
+    while True:
+        k += 1
+        if call is kthread_unpark:
+            kthread_park(task)
+        fired, _ = interrupt_at(k, lambda: call(task))
+        kthread_unpark(task)
+        if not fired:
+            break
     assert kthread_stop(task) == 7
     assert ended()
 
