@@ -12,11 +12,13 @@ Mirrors kernel/kthread.c and kernel/freezer.c, Linux 6.18.
 
 import atexit
 import errno
+import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from kwlab.errors import ForkedWorkerError
 from kwlab.runtime import reports
 from kwlab.runtime.base import Runtime
 from kwlab.sched import (
@@ -30,6 +32,7 @@ from kwlab.sched import (
     wake_up_process,
     wake_up_state,
 )
+from kwlab.struct import Struct, freed, poison
 
 __all__ = [
     "KTHREAD_SHOULD_PARK",
@@ -265,4 +268,16 @@ def _report_forgotten() -> None:
             print(f"kwlab: never issued: {message}", file=sys.stderr)
 
 
+def _bury_the_parents_workers() -> None:
+    # A fork copies the memory and one thread. What waits for another thread of the parent would wait for ever.
+    for task in list(_live):
+        data = task.kthread.data
+        if isinstance(data, Struct) and not freed(data):
+            fate = f"belongs to the parent process; its thread {task.name!r} does not exist after os.fork()"
+            poison(data, fate, ForkedWorkerError)
+    _live.clear()
+
+
 atexit.register(_report_forgotten)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_bury_the_parents_workers)

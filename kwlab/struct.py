@@ -86,12 +86,12 @@ def WRITE_ONCE(struct: Any, field: str, value: Any) -> None:
 
 
 class _Grave:
-    """What is left of a freed object: its name and the place that freed it. Sits in the `_container` slot."""
+    """What is left of a freed object: its name and what became of it. Sits in the `_container` slot."""
 
-    __slots__ = ("name", "place")
+    __slots__ = ("error", "fate", "name")
 
-    def __init__(self, name: str, place: str) -> None:
-        self.name, self.place = name, place
+    def __init__(self, name: str, fate: str, error: type[Exception]) -> None:
+        self.name, self.fate, self.error = name, fate, error
 
 
 _poison_classes: dict[type, type] = {}
@@ -107,7 +107,7 @@ def kfree(struct: Struct) -> None:
         raise TypeError(f"kfree() takes a Struct, not {type(struct).__name__}: derive your class from kwlab.Struct")
     if freed(struct):
         struct._container  # noqa: B018  the touch raises UseAfterFree: a double free
-    _poison(struct, place_of(sys._getframe(1)))
+    poison(struct, f"was freed in {place_of(sys._getframe(1))}", UseAfterFree)
 
 
 def freed(struct: Struct) -> bool:
@@ -115,11 +115,12 @@ def freed(struct: Struct) -> bool:
     return type(struct) in _poison_classes.values()
 
 
-def _poison(struct: Struct, place: str) -> None:
+def poison(struct: Struct, fate: str, error: type[Exception]) -> None:
+    """From now on every touch of `struct`, or of what is embedded in it, raises `error` and tells its `fate`."""
     for name in _members(type(struct)):
         member = getattr(struct, name, None)
         if isinstance(member, Struct) and not freed(member) and member._container is struct:
-            _poison(member, place)
+            poison(member, fate, error)
     cls = type(struct)
     if cls not in _poison_classes:
         _poison_classes[cls] = type(
@@ -127,7 +128,7 @@ def _poison(struct: Struct, place: str) -> None:
             (cls,),
             {"__slots__": (), "__getattribute__": _touch, "__setattr__": _touch, "__repr__": _freed_repr},
         )
-    struct._container = _Grave(cls.__name__, place)
+    struct._container = _Grave(cls.__name__, fate, error)
     struct.__class__ = _poison_classes[cls]
 
 
@@ -141,7 +142,8 @@ def _touch(struct: Struct, field: str, *value: Any) -> Any:
         return type(struct)
     grave = _grave(struct)
     verb = "write to" if value else "read of"
-    raise UseAfterFree(f"use after free: {verb} {grave.name}.{field}; the {grave.name} was freed in {grave.place}")
+    what = "use after free: " if grave.error is UseAfterFree else ""
+    raise grave.error(f"{what}{verb} {grave.name}.{field}; the {grave.name} {grave.fate}")
 
 
 def _freed_repr(struct: Struct) -> str:

@@ -48,7 +48,7 @@ class RealClock:
             with self._changed:
                 while not self._closed and (self._expires is None or self._expires > self.jiffies()):
                     late = None if self._expires is None else self._start + self._expires / HZ - time.monotonic()
-                    self._changed.wait(late if late is None else max(late, 0.0))
+                    self._changed.wait(late if late is None else min(max(late, 0.0), threading.TIMEOUT_MAX))
                 if self._closed:
                     return
                 self._expires = None

@@ -216,6 +216,11 @@ class ThreadRuntime:
         """End the timer thread. Kthreads are ended by whoever made them."""
         self.clock.close()
 
+    def after_fork(self) -> None:
+        """In a child process: no thread of the parent is here, and no timer of its."""
+        self._tasks.clear()
+        self.clock, self.timer_base = RealClock(), None
+
     def spin_lock(self, name: str) -> ThreadSpinLock:
         return ThreadSpinLock(name)
 
@@ -327,6 +332,7 @@ def adopt_if_foreign() -> None:
 
 
 def _forget_threads_of_the_parent() -> None:
+    _default.after_fork()
     if hasattr(local, "task"):
         local.task.pid = threading.get_native_id()
 
