@@ -8,18 +8,19 @@ a wait that can never end is known for certain: all sleep, and no timer is left.
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 from kwlab import worker as the_worker
-from kwlab.runtime.base import Runtime, probes
+from kwlab.runtime.base import probes
 from kwlab.scenario.format import Call, Scenario
 from kwlab.scenario.language import HANG
 from kwlab.scenario.looks import look, rescue
 from kwlab.scenario.observations import Observations
 from kwlab.scenario.stage import Actor, Stage, record
-from kwlab.sched import current, task_state_to_char, wake_up_process
+from kwlab.scenario.waiting import Hang, SteppedRuntime, Waiting
+from kwlab.sched import current, wake_up_process
 
-__all__ = ["Player", "SteppedRuntime", "run"]
+__all__ = ["Player", "run"]
 
 EVENTS = {
     "sched_kthread_work_queue_work": "queue",
@@ -27,21 +28,6 @@ EVENTS = {
     "sched_kthread_work_execute_end": "end",
     "sched_waking": "waking",
 }
-
-
-class SteppedRuntime(Runtime, Protocol):
-    """What a runtime needs, beside the primitives, to play scenarios."""
-
-    @property
-    def clock(self) -> Any:
-        """Has ``step(jiffies)``: lets that much time pass and runs the timers that fall due."""
-
-    def settle(self) -> None:
-        """Return when every task but the caller sleeps; `TimeoutError` if that does not come about."""
-
-
-class _Hang(BaseException):
-    """The scenario cannot go on. Not an Exception: no step may take it for an answer."""
 
 
 def run(scenario: Scenario, runtime: SteppedRuntime, subject: ModuleType = the_worker) -> Observations:
@@ -53,13 +39,13 @@ def run(scenario: Scenario, runtime: SteppedRuntime, subject: ModuleType = the_w
     return Player(scenario, runtime, subject).play()
 
 
-class Player:
+class Player(Waiting):
     def __init__(self, scenario: Scenario, runtime: SteppedRuntime, subject: ModuleType = the_worker) -> None:
-        self.scenario, self.runtime = scenario, runtime
+        super().__init__(runtime, Stage(scenario, subject))
+        self.scenario = scenario
         self.actors: dict[str, Actor] = {}
         self.seen = Observations()
         self.woken: list[Any] = []  # the tasks, in order
-        self.stage = Stage(scenario, subject)
 
     def play(self) -> Observations:
         """The whole scenario."""
@@ -75,8 +61,8 @@ class Player:
                 logged = len(self.runtime.log.lines)
             for call in self.scenario.steps:
                 self._step(call, f"step {call.number}")
-            self._settle()
-        except _Hang as hang:
+            self.settle()
+        except Hang as hang:
             seen.hang = str(hang)
         finally:
             probes.remove(self._probe)
@@ -128,37 +114,37 @@ class Player:
     def _act(self, call: Call, where: str) -> None:
         before = self.actors.get(call.by)
         if before is not None:
-            self._wait(where, lambda: before.back)
+            self.wait(where, lambda: before.back)
             self._report(before)
         self.actors[call.by] = self.stage.act(call)
 
     def _kernel_call(self, call: Call, where: str) -> Any:
         if call.operation.name == "msleep":
-            return self._pass_time(lambda: False, call.arguments[0])
+            return self.pass_time(lambda: False, call.arguments[0])
         if not call.operation.sleeps:
-            self._locks_are_free(where)
+            self.locks_are_free(where)
             return self.stage.perform(call)
         actor = self.stage.act(call)
-        self._wait(f"{where}, {call.text}", lambda: actor.back)
+        self.wait(f"{where}, {call.text}", lambda: actor.back)
         return actor.answer
 
     def _own(self, name: str, call: Call, where: str) -> Any:
         if name == "settle":
-            return self._settle()
+            return self.settle()
         if name in ("blocked", "returned", "joined"):
             return self._of_actor(name, call, where)
         if call.operation.parameters[0] == "worker":
-            self._locks_are_free(where)
+            self.locks_are_free(where)
             return self._of_worker(name, *call.arguments)
         return self._of_work(name, call, where)
 
     def _of_actor(self, name: str, call: Call, where: str) -> Any:
         actor = self.actors[call.arguments[0]]
         if name == "joined":
-            return self._wait(f"{where}, {call.text}", lambda: actor.back)
+            return self.wait(f"{where}, {call.text}", lambda: actor.back)
         if name == "returned":
-            return self._pass_time(lambda: actor.back, HANG)
-        self._settle()
+            return self.pass_time(lambda: actor.back, HANG)
+        self.settle()
         return not actor.back
 
     def _of_worker(self, name: str, who: str, *more: Any) -> Any:
@@ -181,7 +167,7 @@ class Player:
         who, *more = call.arguments
         work = self.stage.works[who]
         if name == "state_work":
-            self._locks_are_free(where)
+            self.locks_are_free(where)
             return look(self.stage, name, who)
         if name == "open_gate":
             return work.gate.complete()
@@ -192,60 +178,19 @@ class Player:
             return None
         if name == "started":
             work.starts_awaited += 1
-            return self._wait(f"{where}, {call.text}", lambda: work.starts >= work.starts_awaited)
+            return self.wait(f"{where}, {call.text}", lambda: work.starts >= work.starts_awaited)
         if name == "ended":
             work.ends_awaited += 1
-            return self._wait(f"{where}, {call.text}", lambda: work.ends >= work.ends_awaited)
+            return self.wait(f"{where}, {call.text}", lambda: work.ends >= work.ends_awaited)
         starts, ends = work.starts, work.ends
         checks: dict[str, Callable[[], Any]] = {
             "check_runs": lambda: starts,
             "check_ended": lambda: ends > work.ends_awaited,
-            "check_stuck": lambda: not self._pass_time(lambda: work.ends > work.ends_awaited, *more),
-            "check_runs_again": lambda: self._pass_time(lambda: work.starts > starts, *more),
+            "check_stuck": lambda: not self.pass_time(lambda: work.ends > work.ends_awaited, *more),
+            "check_runs_again": lambda: self.pass_time(lambda: work.starts > starts, *more),
             "check_true_returns_equal_runs": lambda: work.queued == starts,
         }
         return checks[name]()
-
-    # ------------------------------------------------------------------------------------------------------- the time
-
-    def _settle(self) -> None:
-        try:
-            self.runtime.settle()
-        except TimeoutError as error:
-            raise _Hang(str(error)) from None
-
-    def _pass_time(self, condition: Callable[[], bool], jiffies: int) -> bool:
-        """Let things happen until `condition` holds, and time pass, while everybody sleeps, up to `jiffies`."""
-        self._settle()
-        while jiffies and not condition():
-            base = self.runtime.timer_base
-            due = base.pending[0].expires - self.runtime.jiffies() if base and base.pending else jiffies
-            step = min(max(due, 1), jiffies)
-            self.runtime.clock.step(step)
-            jiffies -= step
-            self._settle()
-        return condition()
-
-    def _wait(self, where: str, condition: Callable[[], bool]) -> None:
-        if not self._pass_time(condition, HANG):
-            raise _Hang(f"{where}: waits for ever ({self._who_waits_where()})")
-
-    def _locks_are_free(self, where: str) -> None:
-        """The main thread must not spin on a lock whose holder went to sleep with it."""
-        for worker in self.stage.live_workers():
-            if worker.item.lock.holder is not None:
-                self._settle()
-                if (holder := worker.item.lock.holder) is not None:
-                    raise _Hang(
-                        f"{where}: {holder.name} sleeps with the lock of {worker.name} ({self._who_waits_where()})"
-                    )
-
-    def _who_waits_where(self) -> str:
-        tasks = [
-            f"{task.name} sleeps in state {task_state_to_char(task.state)} {self.stage.doing.get(task, 'with no work')}"
-            for task in self.runtime.tasks()
-        ]
-        return "; ".join(tasks) or "no other thread is left"
 
 
 def _warnings(lines: list[str]) -> list[str]:
