@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "main"]
 
 # name: (module, function or Typer in it, one line for `kwlab --help`)
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "bench": ("kwlab.bench.command", "bench", "Measure the worker against ThreadPoolExecutor."),
     "conformance": ("kwlab.scenario.command", "conformance", "Play scenarios and compare with what a kernel answered."),
 }
 
