@@ -91,8 +91,10 @@ class _NeverInitialised:
 
     name = "never initialised"
 
-    def __enter__(self) -> None:
+    def acquire(self) -> None:
         raise LockingError("this KthreadWorker was never initialised: call kthread_init_worker(worker) first")
+
+    __enter__ = acquire
 
     def __exit__(self, *error: object) -> None: ...
 
@@ -268,6 +270,7 @@ def queuing_blocked(worker: KthreadWorker, work: KthreadWork) -> bool:
 
 def kthread_insert_work_sanity_check(worker: KthreadWorker, work: KthreadWork) -> None:
     """WARN if `work` is linked already, or belongs to another worker. Under ``worker.lock``."""
+    worker.lock.assert_held()
     if work.node.next is not work.node:
         WARN_ON(True, f"kthread_insert_work: {work!r} is on a list already")
     if work.worker is not worker and work.worker is not None:
@@ -276,9 +279,7 @@ def kthread_insert_work_sanity_check(worker: KthreadWorker, work: KthreadWork) -
 
 def kthread_insert_work(worker: KthreadWorker, work: KthreadWork, pos: ListHead) -> None:
     """Link `work` just before `pos`, and wake the thread if nothing else will make it look. Under ``worker.lock``."""
-    worker.lock.assert_held()
-    if work.node.next is not work.node or work.worker is not worker:
-        kthread_insert_work_sanity_check(worker, work)
+    kthread_insert_work_sanity_check(worker, work)
     if probes:
         _trace_queue(worker, work, pos)
     list_add_tail(work.node, pos)
@@ -297,10 +298,15 @@ def kthread_queue_work(worker: KthreadWorker, work: KthreadWork) -> bool:
     """
     if work.__class__ is not KthreadWork:
         _check("work", work, KthreadWork)
-    with worker.lock:
+    # Here and in the loop the lock is taken by hand: these two sections are the price of a work, and `with` is dear.
+    lock = worker.lock
+    lock.acquire()
+    try:
         queued = not queuing_blocked(worker, work)
         if queued:
             kthread_insert_work(worker, work, worker.work_list)
+    finally:
+        lock.release()
     if noted:
         issue_warnings()
     return queued
@@ -334,8 +340,9 @@ def kthread_worker_fn(worker: KthreadWorker) -> int:
                 worker.task = None
             return 0
 
-        work = None
-        with worker.lock:
+        work, lock = None, worker.lock
+        lock.acquire()
+        try:
             if not list_empty(worker.work_list):
                 work = container_of(worker.work_list.next, KthreadWork, "node")
                 # Off the list before it runs: from here on it may be queued again.
@@ -344,19 +351,21 @@ def kthread_worker_fn(worker: KthreadWorker) -> int:
                     trace("list_del", worker, {"list": "work_list", "work": work})
             # In the same section as the look, whatever it found: None means "asleep soon, wake me".
             worker.current_work = work
+        finally:
+            lock.release()
 
         if work is not None:
-            # After the call the work may be gone: keep what the end of the trace needs.
-            func, address = work.func, id(work)
+            # After the call the work may be gone: what the end of the trace needs is kept, or is its address.
+            func = work.func
             me.state = TASK_RUNNING
             if probes:
-                trace("sched_kthread_work_execute_start", worker, {"work": address, "function": _name(func)})
+                trace("sched_kthread_work_execute_start", worker, {"work": id(work), "function": _name(func)})
             try:
                 func(work)
             except BaseException as error:
                 me.runtime.oops(f"work {_name(func)} on worker {me.name}", error)
             if probes:
-                trace("sched_kthread_work_execute_end", worker, {"work": address, "function": _name(func)})
+                trace("sched_kthread_work_execute_end", worker, {"work": id(work), "function": _name(func)})
         elif not freezing(me):
             me.schedule()
         else:

@@ -29,10 +29,15 @@ probes: list[Probe] = []
 
 
 class SpinLock(Protocol):
-    """A lock with a known holder; ``with lock:`` is ``raw_spin_lock_irqsave`` to ``..irqrestore``."""
+    """A lock with a known holder; ``with lock:`` is ``raw_spin_lock_irqsave`` to ``..irqrestore``.
+
+    `acquire` and `release` are its two halves, for the two sections that every work passes through.
+    """
 
     name: str
 
+    def acquire(self) -> Any: ...
+    def release(self) -> None: ...
     def __enter__(self) -> Any: ...
     def __exit__(self, kind: object, error: object, traceback: object) -> None: ...
     def assert_held(self) -> None:
