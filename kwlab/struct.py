@@ -63,8 +63,9 @@ def container_of(pointer: Struct, kind: type[T], member: str) -> T:
     Mirrors ``container_of()``, include/linux/container_of.h, Linux 6.18.
     """
     container = pointer._container
-    if isinstance(container, kind) and getattr(container, member) is pointer:
-        return container
+    if (container.__class__ is kind or isinstance(container, kind)) and getattr(container, member) is pointer:
+        found: T = container
+        return found
     inside = f"is inside a {type(container).__name__}" if container is not None else "is inside no struct"
     raise TypeError(
         f"container_of(ptr, {kind.__name__}, {member!r}): this {type(pointer).__name__} {inside}, "

@@ -279,7 +279,10 @@ def kthread_insert_work_sanity_check(worker: KthreadWorker, work: KthreadWork) -
 
 def kthread_insert_work(worker: KthreadWorker, work: KthreadWork, pos: ListHead) -> None:
     """Link `work` just before `pos`, and wake the thread if nothing else will make it look. Under ``worker.lock``."""
-    kthread_insert_work_sanity_check(worker, work)
+    # The check is called only where it has something to say: this is the hottest path.
+    owner = work.worker
+    if worker.lock.free or work.node.next is not work.node or (owner is not worker and owner is not None):
+        kthread_insert_work_sanity_check(worker, work)
     if probes:
         _trace_queue(worker, work, pos)
     list_add_tail(work.node, pos)
@@ -321,7 +324,7 @@ def kthread_worker_fn(worker: KthreadWorker) -> int:
     Stop is looked at before the list: works that are still queued then are not run.
     """
     me = current()
-    requests = to_kthread(me).flags
+    requests, runtime = to_kthread(me).flags, me.runtime
     WARN_ON(worker.task is not None and worker.task is not me, "kthread_worker_fn: the worker has another thread")
     worker.task = me
     if worker.flags & KTW_FREEZABLE:
@@ -343,8 +346,9 @@ def kthread_worker_fn(worker: KthreadWorker) -> int:
         work, lock = None, worker.lock
         lock.acquire()
         try:
-            if not list_empty(worker.work_list):
-                work = container_of(worker.work_list.next, KthreadWork, "node")
+            first = worker.work_list.next
+            if first is not worker.work_list:
+                work = container_of(first, KthreadWork, "node")
                 # Off the list before it runs: from here on it may be queued again.
                 list_del_init(work.node)
                 if probes:
@@ -372,7 +376,7 @@ def kthread_worker_fn(worker: KthreadWorker) -> int:
             # Frozen tasks must not carry an announcement into the refrigerator.
             me.state = TASK_RUNNING
 
-        if me.freezing():
+        if runtime.freeze_in_progress:
             try_to_freeze(me)
         me.cond_resched()
 

@@ -36,6 +36,10 @@ class SpinLock(Protocol):
 
     name: str
 
+    @property
+    def free(self) -> object:
+        """True while nobody holds the lock."""
+
     def acquire(self) -> Any: ...
     def release(self) -> None: ...
     def __enter__(self) -> Any: ...

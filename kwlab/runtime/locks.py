@@ -28,16 +28,16 @@ class ThreadSpinLock:
     `acquire` and `release` are the same two steps for the hottest paths: `with` costs as much again as the lock.
     """
 
-    __slots__ = ("_owner", "_token", "name")
+    __slots__ = ("_owner", "free", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._token = [None]
+        self.free = [None]  # the token: true while nobody holds the lock
         self._owner = 0
 
     def acquire(self) -> None:
         try:
-            self._token.pop()
+            self.free.pop()
         except IndexError:
             self._spin()
         self._owner = get_ident()
@@ -53,7 +53,7 @@ class ThreadSpinLock:
                 probe("lock_release", self, {})
         # The owner is cleared first: a signal between the two lines sees a lock without owner, not a foreign one.
         self._owner = 0
-        self._token.append(None)
+        self.free.append(None)
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self.release()
@@ -68,7 +68,7 @@ class ThreadSpinLock:
             time.sleep(0 if tries < SPINS else PAUSE)
             tries += 1
             try:
-                self._token.pop()
+                self.free.pop()
             except IndexError:
                 continue
             return
