@@ -75,7 +75,7 @@ def _queued(work: Any) -> Queued:
 
 
 def elided(items: Sequence[Any], limit: int = SHOWN) -> tuple[Sequence[Any], int, Sequence[Any]]:
-    """The first of `items`, how many are left out, and the last: at most `limit` places with one for what is left out."""
+    """The first of `items`, how many are left out, and the last: `limit` places, one of them for what is left out."""
     if len(items) <= limit:
         return items, 0, ()
     return items[: limit - 3], len(items) - (limit - 1), items[-2:]

@@ -25,8 +25,8 @@ def list_picture(head: ListHead, **entries: ListHead) -> Picture:
     """
     ring = _ring(head)
     names = {id(head): "head"} | {id(entry): name for name, entry in entries.items()}
-    for number, entry in enumerate(ring):
-        names.setdefault(id(entry), _name_of(entry, number))
+    for number, linked in enumerate(ring):
+        names.setdefault(id(linked), _name_of(linked, number))
     alone = [entry for entry in entries.values() if not any(entry is one for one in ring)]
     first, left_out, last = elided(ring, 7)
     boxes: list[ListHead | int] = [*first, *([left_out] if left_out else []), *last, *alone]
@@ -84,7 +84,9 @@ def _point(svg: Svg, start: int, end: int | None, forward: bool, level: int) -> 
     edge, outside = (TOP, TOP - LEVEL * (level + 1)) if forward else (TOP + TALL, TOP + TALL + LEVEL * (level + 1))
     shift = 12 if forward else -12
     target = LEFT + end * (BOX + GAP) + BOX / 2 - shift
-    svg.arrow((left + BOX / 2 + shift, edge), (left + BOX / 2 + shift, outside), (target, outside), (target, edge), kind=kind)
+    svg.arrow(
+        (left + BOX / 2 + shift, edge), (left + BOX / 2 + shift, outside), (target, outside), (target, edge), kind=kind
+    )
 
 
 def _in_words(boxes: list[ListHead | int], names: Mapping[int, str]) -> str:

@@ -81,7 +81,10 @@ class Svg:
         (x0, y0), (x1, y1) = points[-2:]
         dx, dy = (x1 > x0) - (x1 < x0), (y1 > y0) - (y1 < y0)
         path = "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
-        left, right = (x1 - HEAD * dx - 4 * dy, y1 - HEAD * dy - 4 * dx), (x1 - HEAD * dx + 4 * dy, y1 - HEAD * dy + 4 * dx)
+        left, right = (
+            (x1 - HEAD * dx - 4 * dy, y1 - HEAD * dy - 4 * dx),
+            (x1 - HEAD * dx + 4 * dy, y1 - HEAD * dy + 4 * dx),
+        )
         head = "backhead" if kind == "back" else "head"
         self._parts.append(
             f'<path class="{kind}" d="{path}"/>'

@@ -61,7 +61,8 @@ class Btf:
     def _index(self) -> tuple[list[int], dict[int, list[int]]]:
         """Where each type starts, and the structs by the place of their name."""
         types, header = self._types, struct.Struct(f"{self._order}III").unpack_from
-        starts, structs, place, end = [-1], {}, 0, len(self._types)
+        structs: dict[int, list[int]] = {}
+        starts, place, end = [-1], 0, len(self._types)
         try:
             while place < end:
                 name, info, _ = header(types, place)

@@ -78,4 +78,3 @@ def _read(task: Task) -> ProcThread:
         rt_priority=int(fields[40 - 3]),
         sleeps=int(said["voluntary_ctxt_switches"]),
     )
-
