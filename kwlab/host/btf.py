@@ -74,7 +74,7 @@ class Btf:
         except struct.error:
             place = -1
         if place != end:
-            raise BtfError(f"{self.kernel}: the table of types ends in the middle of type {len(starts) - 1}")
+            raise BtfError(f"{self.kernel}: the table of types is cut off near type {len(starts) - 1}")
         return starts, structs
 
     def layouts(self, names: Collection[str]) -> dict[str, Layout]:

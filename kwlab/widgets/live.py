@@ -113,7 +113,8 @@ class LiveQueue(Pictured):
 
     def close(self) -> None:
         """End the thread and take the widget off the page."""
-        self.end()
+        if "stage" in vars(self):  # not if the worker was refused
+            self.end()
         super().close()
 
     def picture(self) -> Picture:

@@ -123,12 +123,17 @@ class Stage:
         return answers, list(self._waiting.values())
 
     def close(self) -> None:
-        """Let everything go, take back what is queued, end every thread. Again does nothing."""
+        """Take back what is queued, let the running work go, end every thread. Again does nothing."""
         if self.closed:
             return
+        works = [act.work for act in (*self.acts.values(), self._hold)]
+        for work in works:
+            # The one that is held inside its function would be waited for; the others must not start any more.
+            if self.worker.current_work is not work:
+                kthread_cancel_work_sync(work)
         self.release()
-        for act in (*self.acts.values(), self._hold):
-            kthread_cancel_work_sync(act.work)
+        for work in works:
+            kthread_cancel_work_sync(work)
         for task in self._waiting:
             kthread_stop(task)
         self._waiting.clear()
