@@ -3,6 +3,10 @@
 Everything public is here; start reading at `kwlab/worker.py`.
 """
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+from typing import Any as _Any
+
 from kwlab.errors import *  # noqa: F403
 from kwlab.errors import __all__ as _errors
 from kwlab.face import *  # noqa: F403
@@ -15,6 +19,7 @@ from kwlab.listhead import *  # noqa: F403
 from kwlab.listhead import __all__ as _listhead
 from kwlab.printk import *  # noqa: F403
 from kwlab.printk import __all__ as _printk
+from kwlab.printk import catch_print_in_works as _catch_print_in_works
 from kwlab.sched import *  # noqa: F403
 from kwlab.sched import __all__ as _sched
 from kwlab.struct import *  # noqa: F403
@@ -24,6 +29,36 @@ from kwlab.timer import __all__ as _timer
 from kwlab.tracepoint import Event, Recorder, record
 from kwlab.worker import *  # noqa: F403
 from kwlab.worker import __all__ as _worker
+
+if TYPE_CHECKING:
+    from kwlab.draw.layout import struct_picture
+    from kwlab.draw.queue import queue_picture
+    from kwlab.draw.ring import list_picture
+    from kwlab.host.procfs import proc_thread
+    from kwlab.host.structs import compare_structs, kernel_struct
+    from kwlab.widgets.live import LiveQueue
+    from kwlab.widgets.predict import Predict
+    from kwlab.widgets.structs import StructExplorer
+
+# Pictures and widgets are imported when they are first used: ipywidgets alone takes longer than all the rest.
+_LATER = {
+    "LiveQueue": "kwlab.widgets.live",
+    "Predict": "kwlab.widgets.predict",
+    "StructExplorer": "kwlab.widgets.structs",
+    "compare_structs": "kwlab.host.structs",
+    "kernel_struct": "kwlab.host.structs",
+    "list_picture": "kwlab.draw.ring",
+    "proc_thread": "kwlab.host.procfs",
+    "queue_picture": "kwlab.draw.queue",
+    "struct_picture": "kwlab.draw.layout",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'kwlab' has no attribute {name!r}")
+    return getattr(_import_module(_LATER[name]), name)
+
 
 __all__ = [
     *_errors,
@@ -37,6 +72,17 @@ __all__ = [
     *_timer,
     *_worker,
     "Event",
+    "LiveQueue",
+    "Predict",
     "Recorder",
+    "StructExplorer",
+    "compare_structs",
+    "kernel_struct",
+    "list_picture",
+    "proc_thread",
+    "queue_picture",
     "record",
+    "struct_picture",
 ]
+
+_catch_print_in_works()

@@ -4,6 +4,13 @@ A worker thread must not print: its output would land in whatever cell happens t
 caller prints. Mirrors include/linux/printk.h.
 """
 
+import builtins
+import sys
+import threading
+from functools import wraps
+from typing import Any
+
+from kwlab.runtime.base import local
 from kwlab.sched import current
 
 __all__ = ["dmesg", "dmesg_lines", "pr_info"]
@@ -27,3 +34,24 @@ def dmesg(clear: bool = False) -> None:
     """Print the kernel log. With `clear`, empty it afterwards."""
     for line in dmesg_lines(clear):
         print(line)
+
+
+def catch_print_in_works() -> None:
+    """In a notebook, make a bare ``print`` in a worker's thread an oops that says what to do instead."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None or hasattr(builtins.print, "__wrapped__"):
+        return
+    plain = builtins.print
+
+    @wraps(plain)
+    def checked(*values: object, **how: Any) -> None:
+        task = getattr(local, "task", None)
+        # In the main thread works run only under the model, where the text lands in the right cell.
+        in_a_work = getattr(task, "kthread", None) and threading.current_thread() is not threading.main_thread()
+        if in_a_work and how.get("file") in (None, sys.stdout, sys.stderr):
+            raise RuntimeError(
+                "print() in a work lands in whatever cell ran last: use pr_info() in the work, dmesg() in the notebook"
+            )
+        plain(*values, **how)
+
+    builtins.print = checked

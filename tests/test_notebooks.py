@@ -111,6 +111,16 @@ def test_execute_twice_gives_the_same_file(stored: Path) -> None:
     assert stored.read_bytes() == once
 
 
+def test_a_widget_is_stored_as_the_picture_that_stands_in_for_it(stored: Path) -> None:
+    book = read(stored)
+    book.cells.append(new_code_cell("from kwlab import StructExplorer\nStructExplorer()"))
+    nbformat.write(book, stored)
+    execute(stored)
+    (output,) = read(stored).cells[-1].outputs
+    assert sorted(output.data) == ["text/html", "text/plain"]
+    assert 'role="img"' in output.data["text/html"]
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BYTES = 300_000
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 # Homes of users, the temporary files of a kernel (in tracebacks and warnings), and the folder this very project is in.
@@ -93,6 +94,13 @@ def cleared(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
+def drop_widget_views(notebook: NotebookNode) -> None:
+    """Leave of every stored widget its static picture: the view names a model that died with its kernel."""
+    for _, cell in code_cells(notebook):
+        for output in cell.outputs:
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+
+
 def read(path: Path) -> NotebookNode:
     """The notebook in `path`, or a `NotebookError` that says why it cannot be read."""
     try:
@@ -143,6 +151,7 @@ def execute(path: Path, *, timeout: float = 120) -> None:
         raise NotebookError(f"{path}: cell {place} failed: {error.ename}: {error.evalue}") from error
     except (CellTimeoutError, DeadKernelError) as error:
         raise NotebookError(f"{path}: cell {place} did not end: {error}") from error
+    drop_widget_views(notebook)
     notebook.metadata.language_info.pop("version", None)
     if found := problems(notebook):
         raise NotebookError(f"{path}: not stored: " + "; ".join(found))

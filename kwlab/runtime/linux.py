@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-__all__ = ["allowed_cpus", "set_affinity", "set_comm", "set_fifo", "set_nice"]
+__all__ = ["allowed_cpus", "parse_cpus", "set_affinity", "set_comm", "set_fifo", "set_nice"]
 
 
 def allowed_cpus() -> frozenset[int]:
@@ -12,13 +12,14 @@ def allowed_cpus() -> frozenset[int]:
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("Cpus_allowed_list:"):
-                return _parse_cpus(line.split(":")[1].strip())
+                return parse_cpus(line.split(":")[1].strip())
     except OSError:
         pass
     return frozenset(range(os.cpu_count() or 1))
 
 
-def _parse_cpus(text: str) -> frozenset[int]:
+def parse_cpus(text: str) -> frozenset[int]:
+    """The numbers of a CPU list like ``0-2,4``."""
     cpus: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")

@@ -1,0 +1,1 @@
+"""What this machine's own kernel says about itself."""

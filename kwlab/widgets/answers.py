@@ -1,0 +1,40 @@
+"""The learner's predictions, kept in the folder that the notebook runs in.
+
+One JSON object: for each question every answer that was committed, what the code then said, and whether they agree.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+__all__ = ["FILE", "keep_answer", "kept_answers"]
+
+FILE = "predictions.json"
+
+
+def kept_answers(folder: Path | None = None) -> dict[str, list[dict[str, Any]]]:
+    """Every answer so far, by question. Errors: `ValueError` if the file is not what `keep_answer` writes."""
+    path = (folder or Path()) / FILE
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ValueError(f"{FILE} is damaged ({error}): mend it, or move it away to begin a new one") from None
+    if not isinstance(kept, dict) or not all(isinstance(tries, list) for tries in kept.values()):
+        raise ValueError(f"{FILE} holds no predictions: move it away to begin a new one")
+    return kept
+
+
+def keep_answer(question: str, answer: Any, outcome: Any, folder: Path | None = None) -> None:
+    """Add one answer. The file is replaced whole, or not at all."""
+    kept = kept_answers(folder)
+    kept.setdefault(question, []).append({"answer": answer, "outcome": outcome, "right": answer == outcome})
+    path = (folder or Path()) / FILE
+    unfinished = path.with_name(f".{FILE}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
