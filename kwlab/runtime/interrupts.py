@@ -24,7 +24,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 _interruptible: set[CodeType] = set()
 _protected = {
     f"kwlab.{module}"
-    for module in ("face", "freezer", "kthread", "listhead", "printk", "sched", "struct", "timer", "worker")
+    for module in (
+        "executor",
+        "face",
+        "freezer",
+        "kthread",
+        "listhead",
+        "printk",
+        "sched",
+        "struct",
+        "timer",
+        "worker",
+        "workqueue",
+    )
 }
 _state: dict[str, Any] = {"previous": None, "retrying": False}
 
