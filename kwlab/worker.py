@@ -347,7 +347,9 @@ def kthread_worker_fn(worker: KthreadWorker) -> int:
 
         if work is not None:
             # After the call the work may be gone: keep what the end of the trace needs.
-            func, address = work.func, id(work)
+            func = work.func
+            # An address differs from run to run, so only who traces may have it among the locals.
+            address = id(work) if probes else 0
             me.state = TASK_RUNNING
             if probes:
                 trace("sched_kthread_work_execute_start", worker, {"work": address, "function": _name(func)})
