@@ -321,8 +321,8 @@ def run_python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 UNPRIVILEGED = """
 import os
-os.setgid(65534); os.setuid(65534)
 from kwlab import *
+os.setgid(65534); os.setuid(65534)
 worker = kthread_create_worker(0, "plain")
 for call in (lambda: sched_set_fifo(worker.task), lambda: set_user_nice(worker.task, -5)):
     try:

@@ -78,7 +78,6 @@ class Task(Protocol):
     """``struct task_struct``, as far as a worker needs it."""
 
     name: str  # the full name, as printf made it
-    pid: int  # the thread's kernel id (TID), or the model's number
     state: int  # assigning is the plain store; reading needs no lock
     kthread: Any  # kwlab.kthread.Kthread, None for a thread that kwlab did not make
     kept: list[str] | None  # where warnings wait if nobody called this thread; None in a caller's thread
@@ -87,6 +86,9 @@ class Task(Protocol):
 
     @property
     def runtime(self) -> "Runtime": ...
+    @property
+    def pid(self) -> int:
+        """The thread's kernel id (TID), or the model's number."""
 
     @property
     def comm(self) -> str:

@@ -1,0 +1,9 @@
+"""Explore every interleaving of a small concurrent program. Start reading at `kwlab/explore/check.py`."""
+
+from kwlab.explore.check import check, join
+from kwlab.explore.engine import Options
+from kwlab.explore.problems import Bug
+from kwlab.explore.replay import ScheduleError, replay
+from kwlab.explore.verdict import Verdict
+
+__all__ = ["Bug", "Options", "ScheduleError", "Verdict", "check", "join", "replay"]

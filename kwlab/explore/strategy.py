@@ -1,0 +1,43 @@
+"""What a strategy is: who goes on at a scheduling point, and whether there is another execution to try."""
+
+from typing import Protocol
+
+from kwlab.runtime.model import Ending, ModelRuntime
+from kwlab.runtime.model_objects import ModelTask
+
+__all__ = ["NonDeterministicError", "Strategy", "preferred", "signature"]
+
+
+class NonDeterministicError(RuntimeError):
+    """The same choices led to different operations: the scenario depends on something that is not in the model."""
+
+
+class Strategy(Protocol):
+    """One small class per way to search. The engine calls `begin`, then `choose` again and again, then `end`."""
+
+    every_step: bool  # asked at every step, or only where more than one task is enabled
+    states: int  # different states seen, for strategies that tell states apart; else 0
+
+    def begin(self, runtime: ModelRuntime) -> None:
+        """A new execution starts."""
+
+    def choose(self, enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
+        """Who of `enabled` goes on; `me` ran up to here. None: this execution is not worth finishing."""
+
+    def end(self, ending: Ending) -> bool:
+        """The execution is over; True if there is another one to try."""
+
+    def guarantee(self) -> str:
+        """What is known once `end` returned False and there was no bug."""
+
+
+def preferred(enabled: list[ModelTask], me: ModelTask) -> list[ModelTask]:
+    """The order in which searches try: go on with the same task first, so that early executions read well."""
+    if me in enabled and enabled[0] is not me:
+        return [me, *[task for task in enabled if task is not me]]
+    return enabled
+
+
+def signature(enabled: list[ModelTask]) -> list[int]:
+    """What must be the same when the same choices are made again: who is enabled, and to do what."""
+    return [task.id << 8 | task.op for task in enabled]

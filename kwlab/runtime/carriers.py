@@ -1,0 +1,165 @@
+"""What carries the tasks of a model: greenlets, or OS threads that pass a baton.
+
+Only one carrier runs at a time and control goes straight from task to task. Both kinds are pooled, because making one
+costs many times a hand-over. Greenlets are the fast kind; the baton exists so that the same engine can be compared
+with plain threads.
+"""
+
+import sys
+import threading
+from _thread import allocate_lock
+from types import FrameType
+from typing import Any, Protocol
+
+from greenlet import getcurrent, greenlet
+
+from kwlab.runtime.base import local
+from kwlab.runtime.interrupts import interruptible
+
+__all__ = ["Abandon", "Batons", "Carriers", "Greenlets"]
+
+
+class Abandon(BaseException):
+    """Unwinds the tasks of an execution that is over."""
+
+
+class Carriers(Protocol):
+    """Where the tasks of one execution at a time run. Whoever calls `run` is the hub."""
+
+    def run(self, task: Any) -> None:
+        """From the hub: start `task`; returns when some task hands over to the hub."""
+
+    def hand_over(self, me: Any, following: Any) -> None:
+        """From task `me`: go on with task `following` (None: the hub); returns when `me` is chosen again."""
+
+    def abandon(self, task: Any) -> None:
+        """From the hub: unwind a suspended task. One that catches even this is left where it is, for good."""
+
+    def frame(self, task: Any) -> FrameType | None:
+        """The innermost frame of a suspended task."""
+
+
+class Greenlets:
+    """Carriers within one OS thread."""
+
+    def __init__(self) -> None:
+        self._idle: list[Any] = []
+        self._left: list[Any] = []
+        self._hub: Any = None
+
+    def run(self, task: Any) -> None:
+        self._hub = getcurrent()
+        self._start(task)
+
+    def _start(self, task: Any) -> None:
+        local.task = task
+        task.carrier = carrier = self._idle.pop() if self._idle else greenlet(self._loop)
+        carrier.switch(task)
+
+    def hand_over(self, me: Any, following: Any) -> None:
+        if following is None:
+            self._hub.switch()
+            return
+        carrier = following.carrier
+        if carrier is None:
+            self._start(following)
+        else:
+            local.task = following
+            carrier.switch()
+
+    @interruptible
+    def _loop(self, task: Any) -> None:
+        me = getcurrent()
+        while True:
+            following = task.runtime.live_through(task)
+            task.carrier = None
+            if following is None:
+                self._idle.append(me)
+                task = self._hub.switch()
+                continue
+            local.task = task = following
+            if task.carrier is None:
+                task.carrier = me
+            else:
+                self._idle.append(me)
+                task = task.carrier.switch()
+
+    def abandon(self, task: Any) -> None:
+        carrier = task.carrier
+        local.task = task
+        carrier.throw(Abandon)
+        if task.carrier is not None:
+            self._left.append(carrier)
+
+    def frame(self, task: Any) -> FrameType | None:
+        frame: FrameType | None = task.carrier.gr_frame if task.carrier is not None else None
+        return frame
+
+
+class _Thread:
+    """One pooled OS thread and its baton."""
+
+    def __init__(self, owner: "Batons") -> None:
+        self.owner = owner
+        self.task: Any = None
+        self.abandoned = False
+        self.baton = allocate_lock()
+        self.baton.acquire()
+        self.thread = threading.Thread(target=self._loop, name="kwlab-model", daemon=True)
+        self.thread.start()
+
+    def _loop(self) -> None:
+        while True:
+            self.baton.acquire()
+            local.task = task = self.task
+            following = task.runtime.live_through(task)
+            task.carrier = None
+            local.task = self.task = task = None
+            self.owner.idle.append(self)
+            self.owner.pass_to(following)
+            following = None
+
+
+class Batons:
+    """Carriers that are OS threads: only the one that was given its baton runs."""
+
+    def __init__(self) -> None:
+        self.idle: list[_Thread] = []
+        self._left: list[_Thread] = []
+        self._hub = allocate_lock()
+        self._hub.acquire()
+
+    def pass_to(self, task: Any) -> None:
+        """Let `task` (None: the hub) run; the caller must wait for its own baton right after."""
+        if task is None:
+            self._hub.release()
+            return
+        carrier = task.carrier
+        if carrier is None:
+            carrier = task.carrier = self.idle.pop() if self.idle else _Thread(self)
+            carrier.task, carrier.abandoned = task, False
+        carrier.baton.release()
+
+    def run(self, task: Any) -> None:
+        self.pass_to(task)
+        self._hub.acquire()
+
+    def hand_over(self, me: Any, following: Any) -> None:
+        carrier = me.carrier
+        self.pass_to(following)
+        carrier.baton.acquire()
+        if carrier.abandoned:
+            raise Abandon
+
+    def abandon(self, task: Any) -> None:
+        carrier = task.carrier
+        carrier.abandoned = True
+        carrier.baton.release()
+        self._hub.acquire()
+        if task.carrier is not None:
+            self._left.append(carrier)
+
+    def frame(self, task: Any) -> FrameType | None:
+        if task.carrier is None:
+            return None
+        return sys._current_frames().get(task.carrier.thread.ident or 0)

@@ -1,0 +1,334 @@
+"""The runtime of the model: one execution of a program whose every interleaving is somebody's choice.
+
+The very same source that runs on real threads runs here, one task at a time. Before each operation a task announces
+it and asks `choose` which of all enabled tasks goes on; chosen itself it simply goes on, else control goes straight
+to the other. There is no time but virtual time, and nothing else that could differ from run to run: the list of the
+chosen tasks' numbers, `schedule`, is the execution.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kwlab.runtime import reports
+from kwlab.runtime.base import TimerInterrupt, local
+from kwlab.runtime.carriers import Abandon, Carriers
+from kwlab.runtime.model_clock import Device, ModelClock
+from kwlab.runtime.model_objects import ModelBits, ModelCompletion, ModelSpinLock, ModelTask
+from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, SCHEDULE, SPAWN, WAIT
+from kwlab.runtime.states import TASK_DEAD, TASK_UNINTERRUPTIBLE
+
+__all__ = ["Ending", "ForeignThreadError", "ModelRuntime"]
+
+# Of the enabled tasks (never none) and the one that asks: who goes on. None ends the execution ("pruned").
+Choose = Callable[[list[ModelTask], ModelTask], ModelTask | None]
+# Called as ``observer(task, op, target, result)`` right after an operation.
+Observer = Callable[[ModelTask, int, Any, Any], None]
+
+STUBBORN = 100  # how often a task may swallow `Abandon` before it is left where it is
+
+
+def described(error: BaseException) -> str:
+    """Type and first line of an exception."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+class ForeignThreadError(RuntimeError):
+    """A thread outside the model touched an object of the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an execution ended: a `kind` and a `sentence`, and in which task if it was one that did it.
+
+    Kinds: ``done`` (nothing left to do), ``stuck`` (tasks sleep or wait, nobody can go on), ``error`` (an exception
+    left a task), ``endless`` (the step limit), ``pruned`` (not wanted any more), or what `ModelRuntime.fail` was told.
+    """
+
+    kind: str
+    sentence: str = ""
+    task: ModelTask | None = None
+    error: BaseException | None = None
+
+
+class ModelRuntime:
+    """One execution. Make one, `run` a function once, look at `ending` and `schedule`."""
+
+    reports_forgotten = False
+
+    def __init__(
+        self,
+        choose: Choose,
+        carriers: Carriers,
+        *,
+        every_step: bool = False,
+        limit: int = 10_000,
+        observer: Observer | None = None,
+        warnings_end: bool = True,
+    ) -> None:
+        """`every_step`: ask `choose` even if only one task is enabled. `limit`: steps until an execution is given up.
+        `warnings_end`: a kernel WARN is a bug and ends the execution; else it is noted as on real threads."""
+        self.choose = choose
+        self.carriers = carriers
+        self.every_step = every_step
+        self.limit = limit
+        self.observer = observer
+        self.warnings_end = warnings_end
+        self.on_deadlock: Literal["raise", "wait"] = "wait"
+        self.timer_base: Any = None
+        self.log = reports.KernelLog()
+        self.clock = ModelClock(self)
+        self.all_tasks: list[ModelTask] = []  # by number
+        self.live: list[ModelTask] = []
+        self.running: ModelTask | None = None
+        self.schedule: list[int] = []
+        self.ending: Ending | None = None
+        self.crash: BaseException | None = None
+        self.result: object = None  # what the scenario returned
+        self._freeze = ModelBits(self)
+        self._stopping = False
+        self._swallowed = 0
+        self._hand_over = carriers.hand_over
+
+    # ------------------------------------------------------------------------------------------------- one execution
+
+    def run(self, main: Callable[[], object], inspect: Callable[[Ending], object] | None = None) -> Ending:
+        """Run ``main()`` as task 0 and all it starts, until nothing is left to do; once only.
+
+        `inspect` is called with the ending while every task still is where it stopped.
+        """
+        if self.all_tasks:
+            raise RuntimeError("a ModelRuntime runs once: make another one")
+        outer = {name: getattr(local, name) for name in ("task", "runtime") if hasattr(local, name)}
+        task = self._new_task(main, "main")
+        local.runtime = self
+        try:
+            self.running = task
+            self.carriers.run(task)
+            self.running = None
+            if inspect is not None and self.crash is None and self.ending is not None:
+                inspect(self.ending)
+        finally:
+            self._abandon_all()
+            for name in ("task", "runtime"):
+                if name in outer:
+                    setattr(local, name, outer[name])
+                elif hasattr(local, name):
+                    delattr(local, name)
+            if reports.noted:
+                reports.noted[:] = [entry for entry in reports.noted if getattr(entry[0], "runtime", None) is not self]
+        if self.crash is not None:
+            raise self.crash
+        assert self.ending is not None
+        return self.ending
+
+    def live_through(self, task: ModelTask) -> ModelTask | None:
+        """All of a task's life, called on its carrier; returns who goes on (None: the hub)."""
+        try:
+            result = task.entry()
+            if not task.id:
+                self.result = result
+            self.announce(EXIT, task)
+        except Abandon:
+            return None
+        except Exception as error:
+            if not self._stopping:
+                self._end(Ending("error", f"{task.name}: {described(error)}", task, error))
+            return None
+        except BaseException as error:
+            # Ctrl-C and its like are nobody's bug: they leave through the hub.
+            self.crash = error
+            return None
+        if self._stopping:
+            return None
+        task._state = TASK_DEAD
+        self.live.remove(task)
+        if self.observer is not None:
+            self.observer(task, EXIT, task, None)
+        following = self._next(task)
+        self.running = following
+        return following
+
+    def _abandon_all(self) -> None:
+        self._stopping = True
+        self.running = None
+        for task in self.all_tasks:
+            if task.carrier is not None:
+                self._swallowed = 0
+                self.carriers.abandon(task)
+
+    def announce(self, op: int, target: Any, argument: Any = None) -> ModelTask:
+        """A scheduling point: the running task is about to do `op`. Returns it once it is chosen to."""
+        me = self.running
+        try:
+            if me is None or local.task is not me:
+                self._refuse()
+        except AttributeError:
+            self._refuse()
+        assert me is not None
+        me.op = op
+        me.target = target
+        me.argument = argument
+        following = self._next(me)
+        if following is not me:
+            self.running = following
+            self._hand_over(me, following)
+        return me
+
+    def _next(self, me: ModelTask) -> ModelTask | None:
+        """Who goes on; None, with `ending` or `crash` set, if the execution is over."""
+        enabled = []
+        for task in self.live:
+            op = task.op
+            if op > DEVICE:
+                enabled.append(task)
+            elif op == LOCK:
+                if task.target.owner is None:
+                    enabled.append(task)
+            elif op == SCHEDULE:
+                if not task._state:
+                    enabled.append(task)
+            elif op == WAIT:
+                if task.target.count:
+                    enabled.append(task)
+            elif task.target.ready():
+                enabled.append(task)
+        schedule = self.schedule
+        if len(enabled) == 1 and not self.every_step:
+            following = enabled[0]
+        elif enabled:
+            try:
+                chosen = self.choose(enabled, me)
+            except BaseException as error:
+                self.crash = error
+                return None
+            if chosen is None:
+                self.ending = self.ending or Ending("pruned")
+                return None
+            following = chosen
+        else:
+            self.ending = Ending("stuck" if any(not task.is_device for task in self.live) else "done")
+            return None
+        following.last_step = len(schedule)
+        schedule.append(following.id)
+        if len(schedule) > self.limit:
+            self.ending = Ending("endless", f"still going on after {self.limit} steps", following)
+            return None
+        return following
+
+    def _refuse(self) -> None:
+        me = getattr(local, "task", None)
+        if isinstance(me, ModelTask) and me.runtime is self and self._stopping:
+            self._swallowed += 1
+            if self._swallowed > STUBBORN:
+                self._hand_over(me, None)
+            raise Abandon
+        if self.running is None:
+            raise ForeignThreadError(
+                "this object belongs to an exploration that is over: make workers, locks and works inside the scenario"
+            )
+        raise ForeignThreadError(
+            "a thread outside the exploration touched an object of the model: start threads of a scenario with "
+            "kthread_run(), and make what they share inside the scenario"
+        )
+
+    def fail(self, kind: str, sentence: str, error: BaseException | None = None) -> None:
+        """The running task did what must not happen: the execution ends here, whatever the task catches."""
+        if self._stopping:
+            return
+        if self.running is None or getattr(local, "task", None) is not self.running:
+            self._refuse()
+        self._end(Ending(kind, sentence, self.running, error))
+        raise Abandon
+
+    def _end(self, ending: Ending) -> None:
+        self.ending = ending
+        self._stopping = True
+        self.running = None
+
+    def refuse_to_sleep(self, task: ModelTask, what: str) -> None:
+        """`task` is about to sleep where it must not."""
+        if task.is_device:
+            why = "in a timer callback"
+        else:
+            why = "while holding " + ", ".join(lock.name for lock in task.held)
+        self.fail("sleeping while atomic", f"{task.name} calls {what} {why}: it must not sleep there")
+
+    # ------------------------------------------------------------------------------------------- the runtime protocol
+
+    def spin_lock(self, name: str) -> ModelSpinLock:
+        return ModelSpinLock(self, name)
+
+    def completion(self, name: str) -> ModelCompletion:
+        return ModelCompletion(self, name)
+
+    def bits(self) -> ModelBits:
+        return ModelBits(self)
+
+    def spawn(self, entry: Callable[[], None], name: str) -> ModelTask:
+        task = self._new_task(entry, name)
+        task._state = TASK_UNINTERRUPTIBLE
+        task.kept = []
+        if self.observer is not None and self.running is not None:
+            self.observer(self.running, SPAWN, task, None)
+        return task
+
+    def _new_task(self, entry: Callable[[], object], name: str) -> ModelTask:
+        task = ModelTask(self, len(self.all_tasks), name, entry)
+        self.all_tasks.append(task)
+        self.live.append(task)
+        return task
+
+    def attach(self, device: Device) -> ModelTask:
+        """Make a task of `device`: from now on it acts whenever it is ready and chosen."""
+        task = self._new_task(device.live, device.name)
+        task.op, task.target, task.is_device, task.kept = DEVICE, device, True, []
+        return task
+
+    def tasks(self) -> list[Any]:
+        return [task for task in self.all_tasks[1:] if not task.is_device and task.state != TASK_DEAD]
+
+    def set_affinity(self, task: Any, cpus: frozenset[int]) -> None:
+        """Every task of the model has a CPU of its own, so where it is bound changes nothing."""
+
+    def set_nice(self, task: Any, nice: int) -> None:
+        """No order of the tasks is excluded, whatever their priorities."""
+
+    def set_fifo(self, task: Any, priority: int) -> None:
+        """As `set_nice`."""
+
+    @property
+    def freeze_in_progress(self) -> bool:
+        return self._freeze.test_bit(0)
+
+    @freeze_in_progress.setter
+    def freeze_in_progress(self, value: bool) -> None:
+        if value:
+            self._freeze.set_bit(0)
+        else:
+            self._freeze.clear_bit(0)
+
+    def jiffies(self) -> int:
+        return self.clock.jiffies()
+
+    def program_timer(self, expires: int | None, interrupt: TimerInterrupt) -> None:
+        self.clock.program(expires, interrupt)
+
+    def warn(self, message: str) -> None:
+        self.printk(f"WARNING: {message}")
+        if self.warnings_end:
+            self.fail("kernel warning", message)
+        reports.note(local.task, message)
+
+    def oops(self, message: str, error: BaseException) -> None:
+        if isinstance(error, Abandon):
+            raise error
+        if not isinstance(error, Exception):
+            self.crash = error
+            self._end(Ending("interrupted"))
+            raise Abandon
+        self.printk(f"{message}: {described(error)}")
+        self.fail("error", f"{message}: {described(error)}", error)
+
+    def printk(self, message: str) -> None:
+        self.log.append(message)

@@ -1,0 +1,307 @@
+"""The model's task, spinlock, completion and flag bits.
+
+Each operation announces itself, is chosen at some time, and then acts at once: from one announcement to the next
+nothing else happens. An unlock is no announcement (see `model_ops`).
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from kwlab.errors import UseAfterFree
+from kwlab.runtime.base import Task, local, probes
+from kwlab.runtime.model_ops import (
+    COMPLETE,
+    LOCK,
+    READ_STATE,
+    SCHEDULE,
+    SET_BIT,
+    SET_STATE,
+    STORE_STATE,
+    TEST_BIT,
+    TEST_COMPLETION,
+    UNLOCK,
+    WAIT,
+    WAKE,
+)
+from kwlab.runtime.states import MAX_COMM, PF_NOFREEZE, TASK_DEAD, TASK_RUNNING, task_state_to_char
+
+if TYPE_CHECKING:
+    from kwlab.runtime.model import ModelRuntime
+
+__all__ = ["ModelBits", "ModelCompletion", "ModelSpinLock", "ModelTask"]
+
+
+class ModelTask:
+    """One task of the model: `id` is its number in schedules, `op`, `target` and `argument` what it announced."""
+
+    __slots__ = (
+        "__weakref__",
+        "_flags",
+        "_state",
+        "argument",
+        "carrier",
+        "entry",
+        "held",
+        "id",
+        "irqs_off",
+        "is_device",
+        "kept",
+        "kthread",
+        "last_step",
+        "name",
+        "op",
+        "runtime",
+        "target",
+        "yielded",
+    )
+
+    def __init__(self, runtime: "ModelRuntime", number: int, name: str, entry: Callable[[], object]) -> None:
+        self.runtime = runtime
+        self.id = number
+        self.name = name
+        self.entry = entry
+        self._state = TASK_RUNNING
+        self._flags = PF_NOFREEZE
+        self.op = SCHEDULE
+        self.target: Any = self
+        self.argument: Any = None
+        self.held: list[ModelSpinLock] = []  # in the order in which they were taken
+        self.carrier: Any = None  # the coroutine it runs in, once it runs
+        self.is_device = False
+        self.irqs_off = 0
+        self.kthread: Any = None
+        self.kept: list[str] | None = None
+        self.last_step = 0  # the step in which it was chosen last
+        self.yielded = 0  # the step of its last voluntary pause
+
+    @property
+    def pid(self) -> int:
+        return self.id
+
+    @property
+    def comm(self) -> str:
+        return self.name[:MAX_COMM]
+
+    @property
+    def state(self) -> int:
+        self.runtime.announce(READ_STATE, self)
+        return self._state
+
+    @state.setter
+    def state(self, value: int) -> None:
+        runtime = self.runtime
+        me = runtime.announce(STORE_STATE, self, value)
+        self._state = value
+        if runtime.observer is not None:
+            runtime.observer(me, STORE_STATE, self, value)
+
+    @property
+    def flags(self) -> int:
+        # Only the task itself changes them once it runs, so only others have to announce a look.
+        if self.runtime.running is not self:
+            self.runtime.announce(READ_STATE, self)
+        return self._flags
+
+    @flags.setter
+    def flags(self, value: int) -> None:
+        self.runtime.announce(STORE_STATE, self, value)
+        self._flags = value
+
+    def set_current_state(self, state: int) -> None:
+        runtime = self.runtime
+        me = runtime.announce(SET_STATE, self, state)
+        self._state = state
+        if runtime.observer is not None:
+            runtime.observer(me, SET_STATE, self, state)
+
+    def schedule(self) -> None:
+        runtime = self.runtime
+        if self.held or self.is_device:
+            runtime.refuse_to_sleep(self, "schedule()")
+        self.yielded = len(runtime.schedule)
+        me = runtime.announce(SCHEDULE, self)
+        if runtime.observer is not None:
+            runtime.observer(me, SCHEDULE, self, None)
+
+    def wake_up(self, states: int) -> int:
+        runtime = self.runtime
+        me = runtime.announce(WAKE, self, states)
+        if probes:
+            for probe in probes:
+                probe("sched_waking", self, {"state": task_state_to_char(self._state)})
+        if self._state == TASK_DEAD and not (self.kthread is not None and self.kthread.stoppers):
+            raise UseAfterFree(f"use after free: wake-up of task {self.name!r}, which has exited")
+        if self._state & states:
+            self._state = TASK_RUNNING
+            woken = 1
+        else:
+            woken = 0
+        if runtime.observer is not None:
+            runtime.observer(me, WAKE, self, woken)
+        return woken
+
+    def cond_resched(self) -> None:
+        """Somebody else may be chosen before any operation anyway; only the pause is noted."""
+        self.yielded = len(self.runtime.schedule)
+
+    def freezing(self) -> bool:
+        return not self.flags & PF_NOFREEZE and self.runtime.freeze_in_progress
+
+    def __repr__(self) -> str:
+        return f"<task {self.name} id={self.id} {task_state_to_char(self._state)}>"
+
+
+class ModelSpinLock:
+    """A spinlock whose holder is a task of the model."""
+
+    __slots__ = ("name", "owner", "runtime")
+
+    def __init__(self, runtime: "ModelRuntime", name: str) -> None:
+        self.runtime = runtime
+        self.name = name
+        self.owner: ModelTask | None = None
+
+    @property
+    def free(self) -> bool:
+        return self.owner is None
+
+    def acquire(self) -> None:
+        runtime = self.runtime
+        if self.owner is not None and self.owner is runtime.running:
+            runtime.fail(
+                "recursive lock", f"{self.owner.name} takes {self.name}, which it holds already: it spins for ever"
+            )
+        me = runtime.announce(LOCK, self)
+        self.owner = me
+        me.held.append(self)
+        if probes:
+            for probe in probes:
+                probe("lock_acquire", self, {})
+        if runtime.observer is not None:
+            runtime.observer(me, LOCK, self, None)
+
+    __enter__ = acquire
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        me: ModelTask = local.task
+        if self.owner is not me:
+            self.runtime.fail("locking", f"{me.name} releases {self.name}, which it does not hold")
+            return
+        if probes:
+            for probe in probes:
+                probe("lock_release", self, {})
+        me.held.remove(self)
+        self.owner = None
+        if self.runtime.observer is not None:
+            self.runtime.observer(me, UNLOCK, self, None)
+
+    def assert_held(self) -> None:
+        if self.owner is not self.runtime.running:
+            holder = f"task {self.owner.name!r} holds it" if self.owner is not None else "nobody holds it"
+            self.runtime.fail("locking", f"spinlock {self.name!r} must be held here; {holder}")
+
+    @property
+    def holder(self) -> Task | None:
+        return self.owner
+
+    def __repr__(self) -> str:
+        return f"<spinlock {self.name} {'held by ' + self.owner.name if self.owner else 'free'}>"
+
+
+class ModelCompletion:
+    """``struct completion``; a wait is one operation, possible while there is one to take."""
+
+    __slots__ = ("count", "name", "runtime")
+
+    def __init__(self, runtime: "ModelRuntime", name: str) -> None:
+        self.runtime = runtime
+        self.name = name
+        self.count: float = 0
+
+    def complete(self) -> None:
+        self._add(1)
+
+    def complete_all(self) -> None:
+        self._add(float("inf"))
+
+    def _add(self, count: float) -> None:
+        runtime = self.runtime
+        me = runtime.announce(COMPLETE, self, count)
+        self.count += count
+        if runtime.observer is not None:
+            runtime.observer(me, COMPLETE, self, count)
+
+    def wait(self) -> None:
+        runtime = self.runtime
+        me = runtime.running
+        if me is not None:
+            if me.held or me.is_device:
+                runtime.refuse_to_sleep(me, f"wait_for_completion({self.name})")
+            if me._state:
+                runtime.warn(
+                    f"wait_for_completion({self.name}) in state {task_state_to_char(me._state)}: "
+                    "do not call blocking operations when not TASK_RUNNING"
+                )
+            me.yielded = len(runtime.schedule)
+        me = runtime.announce(WAIT, self)
+        self.count -= 1
+        # The sleep itself is no step of its own, so neither is the way back from it.
+        me._state = TASK_RUNNING
+        if runtime.observer is not None:
+            runtime.observer(me, WAIT, self, None)
+
+    def try_wait(self) -> bool:
+        runtime = self.runtime
+        me = runtime.announce(TEST_COMPLETION, self, True)
+        taken = self.count > 0
+        if taken:
+            self.count -= 1
+        if runtime.observer is not None:
+            runtime.observer(me, TEST_COMPLETION, self, taken)
+        return taken
+
+    def done(self) -> bool:
+        runtime = self.runtime
+        if runtime.running is None:
+            return self.count > 0
+        runtime.announce(TEST_COMPLETION, self, False)
+        return self.count > 0
+
+    def __repr__(self) -> str:
+        return f"<completion {self.name} done={self.count}>"
+
+
+class ModelBits:
+    """A word of flag bits; each bit operation is atomic."""
+
+    __slots__ = ("runtime", "word")
+
+    def __init__(self, runtime: "ModelRuntime") -> None:
+        self.runtime = runtime
+        self.word = 0
+
+    def test_bit(self, bit: int) -> bool:
+        runtime = self.runtime
+        me = runtime.announce(TEST_BIT, self, bit)
+        value = bool(self.word >> bit & 1)
+        if runtime.observer is not None:
+            runtime.observer(me, TEST_BIT, self, value)
+        return value
+
+    def set_bit(self, bit: int) -> None:
+        runtime = self.runtime
+        me = runtime.announce(SET_BIT, self, bit)
+        self.word |= 1 << bit
+        if runtime.observer is not None:
+            runtime.observer(me, SET_BIT, self, True)
+
+    def clear_bit(self, bit: int) -> None:
+        runtime = self.runtime
+        # One's complement: the argument must tell setting and clearing apart.
+        me = runtime.announce(SET_BIT, self, ~bit)
+        self.word &= ~(1 << bit)
+        if runtime.observer is not None:
+            runtime.observer(me, SET_BIT, self, False)

@@ -1,0 +1,82 @@
+"""The operations of the model: all that one task can do to another, and when each may be done.
+
+An operation is *announced* before it is done. So at every moment each task's next operation is known, and with it
+whether the task can be chosen, what it waits for, and which operations of other tasks it could collide with.
+"""
+
+from typing import Any
+
+__all__ = [
+    "CLOCK",
+    "COMPLETE",
+    "DEVICE",
+    "EXIT",
+    "LOCK",
+    "NAMES",
+    "PROGRAM",
+    "READ",
+    "READ_STATE",
+    "SCHEDULE",
+    "SET_BIT",
+    "SET_STATE",
+    "SPAWN",
+    "STORE_STATE",
+    "TEST_BIT",
+    "TEST_COMPLETION",
+    "UNLOCK",
+    "WAIT",
+    "WAKE",
+    "WRITE",
+    "describe",
+]
+
+# These four may have to wait, so they come first: a task with a later one can always be chosen.
+LOCK, SCHEDULE, WAIT, DEVICE = range(4)
+(
+    SET_STATE,  # a store of the own state and a full barrier
+    STORE_STATE,  # the plain store
+    READ_STATE,
+    WAKE,
+    TEST_BIT,
+    SET_BIT,
+    COMPLETE,
+    TEST_COMPLETION,  # try_wait and done
+    CLOCK,  # a look at jiffies
+    PROGRAM,  # the timer device is set to another expiry
+    READ,  # of a shared field, where somebody made that an operation
+    WRITE,
+    EXIT,
+) = range(4, 17)
+# Reported to observers, but no scheduling points: an unlock can always be moved to right behind what the task did
+# before, and a new task does nothing until it is woken.
+UNLOCK, SPAWN = 17, 18
+
+NAMES = (
+    "lock",
+    "schedule",
+    "wait",
+    "device",
+    "set_current_state",
+    "__set_current_state",
+    "read state",
+    "wake_up",
+    "test_bit",
+    "set_bit",
+    "complete",
+    "completion_done",
+    "jiffies",
+    "program_timer",
+    "read",
+    "write",
+    "exit",
+    "unlock",
+    "spawn",
+)
+
+
+def describe(op: int, target: Any) -> str:
+    """An operation in words: its name, and on what."""
+    name = getattr(target, "name", None)
+    if name is None or op in (SET_STATE, STORE_STATE, EXIT, CLOCK, PROGRAM):
+        return NAMES[op]
+    return f"{NAMES[op]}({name})"
