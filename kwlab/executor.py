@@ -167,15 +167,18 @@ class _Crew:
                 kthread_queue_work(worker, call)
 
     def take_back(self) -> list[Future[Any]]:
-        """Unlink every call that has not begun; its future is the caller's to settle."""
+        """Unlink every call that has not begun; its future is the caller's to settle. The call that an idle worker was
+        woken for counts as begun, so that it does not depend on when the thread gets a CPU."""
         taken = []
         for worker in self.workers:
             with worker.lock:
-                for work in list_for_each_entry(worker.work_list, KthreadWork, "node"):
-                    if type(work) is _Call:
-                        # A linked work is a pending one: from here on the loop will never see it.
-                        list_del_init(work.node)
-                        taken.append(work.future)
+                calls = [w for w in list_for_each_entry(worker.work_list, KthreadWork, "node") if type(w) is _Call]
+                # Idle with a call in the queue: the thread was woken for it, and only has not run yet.
+                first = 1 if worker.current_work is None else 0
+                for call in calls[first:]:
+                    # A linked work is a pending one: from here on the loop will never see it.
+                    list_del_init(call.node)
+                    taken.append(call.future)
         return taken
 
     @interruptible
@@ -297,8 +300,9 @@ class WorkerExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no more calls; the threads end when the accepted ones are done, or with `wait` before this returns.
 
-        `cancel_futures` cancels every call that has not begun. May be called again, to wait after all. Errors:
-        `DeadlockError` for ``wait=True`` in one of the executor's own calls, after everything but the wait was done.
+        `cancel_futures` cancels every call that has not begun; the one that an idle worker was woken for has. May be
+        called again, to wait after all. Errors: `DeadlockError` for ``wait=True`` in one of the executor's own calls,
+        after everything but the wait was done.
         """
         self._crew.close()
         if cancel_futures:
