@@ -3,12 +3,14 @@
 Everything public is here; start reading at `kwlab/worker.py`.
 """
 
+from kwlab.checking import check
 from kwlab.errors import *  # noqa: F403
 from kwlab.errors import __all__ as _errors
 from kwlab.face import *  # noqa: F403
 from kwlab.face import __all__ as _face
 from kwlab.freezer import *  # noqa: F403
 from kwlab.freezer import __all__ as _freezer
+from kwlab.grade import hint, reset, solution, status
 from kwlab.kthread import *  # noqa: F403
 from kwlab.kthread import __all__ as _kthread
 from kwlab.listhead import *  # noqa: F403
@@ -38,5 +40,10 @@ __all__ = [
     *_worker,
     "Event",
     "Recorder",
+    "check",
+    "hint",
     "record",
+    "reset",
+    "solution",
+    "status",
 ]
