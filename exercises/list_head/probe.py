@@ -85,8 +85,8 @@ def call(answer: dict[str, Any], rings: Rings, function: str, arguments: list[st
     return {"returned": returned if isinstance(returned, bool) else repr(returned), "touched": log.touched}
 
 
-def entries(answer: dict[str, Any], rings: Rings, head: str, unlink: list[str], member: str) -> list[str]:
-    """The structs that the iteration yields, by name; those in `unlink` are unlinked while they are in hand."""
+def entries(answer: dict[str, Any], rings: Rings, head: str, unlink: list[str], member: str) -> list[str] | None:
+    """The structs that the iteration yields, by name, or None if it is none; those in `unlink` are unlinked in hand."""
     nodes = build(rings)
     if member == "spare":  # the same rings, through the other member
         jobs = {name: container_of(node, Job, "node") for name, node in nodes.items() if node._container}
@@ -94,8 +94,11 @@ def entries(answer: dict[str, Any], rings: Rings, head: str, unlink: list[str], 
         for before, after in zip(ring, [*ring[1:], ring[0]], strict=True):
             before.next, after.prev = after, before
     _watch(Log({id(node): name for name, node in nodes.items()}))
+    iteration = answer["list_for_each_entry_safe"](nodes[head], Job, member)
+    if iteration is None:
+        return None
     found = []
-    for entry in answer["list_for_each_entry_safe"](nodes[head], Job, member):
+    for entry in iteration:
         found.append(entry.name if isinstance(entry, Job) else f"a {type(entry).__name__}")
         if found[-1] in unlink:
             node = getattr(entry, member)

@@ -26,6 +26,7 @@ __all__ = ["Box", "Clock", "Ended", "Hangs", "TimeIsUp"]
 
 MAX_REPLY = 16 * 2**20
 _POLL = 0.02
+_NONSENSE = "its process sent what is no answer"
 _FRAME = re.compile(r'File "(?P<file>[^"]*)", line (?P<line>\d+) in (?P<function>.*)')
 
 
@@ -72,11 +73,13 @@ class Box:
         try:
             if (trouble := self._reply()["trouble"]) is not None:
                 raise RuntimeError(f"the box of an answer could not be made: {trouble}")
-            hello = self._reply()
+            broken = self._reply().get("broken")
+            if not isinstance(broken, dict) or not all(isinstance(reply, dict) for reply in broken.values()):
+                raise Ended(_NONSENSE)
         except BaseException:
             self.close()
             raise
-        self.broken: dict[int, dict[str, Any]] = {int(part): reply for part, reply in hello.get("broken", {}).items()}
+        self.broken: dict[int, dict[str, Any]] = {part: broken[str(part)] for part in code if str(part) in broken}
 
     def ask(self, probe: str, *arguments: Any) -> dict[str, Any]:
         """What a probe says of the answer. Raises `Hangs`, `Ended` or `TimeIsUp` if it says nothing."""
@@ -103,10 +106,10 @@ class Box:
             raise Ended("its process sent more than an answer can be")
         try:
             reply = json.loads(self._read(size))
-        except ValueError:
-            raise Ended("its process sent what is no answer") from None
+        except (ValueError, RecursionError):
+            raise Ended(_NONSENSE) from None
         if not isinstance(reply, dict):
-            raise Ended("its process sent what is no answer")
+            raise Ended(_NONSENSE)
         return reply
 
     def _read(self, size: int) -> bytes:

@@ -20,7 +20,7 @@ from kwlab.grade.allowed import BUILTINS, filename
 from kwlab.grade.exercise import Exercise
 from kwlab.grade.limits import CHANNEL, confine, keep_only
 
-__all__ = ["Endless", "serve"]
+__all__ = ["MAX_PRINTED", "Endless", "run_and_exit", "serve"]
 
 MAX_PRINTED = 2000
 MAX_TEXT = 500

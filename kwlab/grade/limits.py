@@ -64,7 +64,8 @@ def kill_children() -> None:
 
 
 def keep_only(channel: int, stacks: int) -> None:
-    """Close every descriptor but the two given ones, which become `CHANNEL` and `STACKS`."""
+    """Leave the referee's session, and close all descriptors but the given: now `CHANNEL` and `STACKS`."""
+    os.setsid()  # a signal to its own group must not reach the referee
     nowhere = os.open(os.devnull, os.O_RDWR)
     # Both go out of the way first, or moving the one might close the other.
     channel, stacks = (os.dup2(fd, high, inheritable=False) for fd, high in ((channel, 60), (stacks, 61)))

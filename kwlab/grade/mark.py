@@ -112,17 +112,34 @@ class Mark:
             remarks=tuple(table["remarks"]),
         )
 
+    def _state(self, part: int) -> Outcome:
+        """Of a part as a whole: not run if it has a problem, to do if nothing in it is written yet."""
+        if part in {problem.part for problem in self.problems}:
+            return "not run"
+        outcomes = {score.outcome for score in self.scores if score.part == part}
+        return outcomes.pop() if len(outcomes) == 1 else "failed"
+
+    def _heading(self, part: int) -> str:
+        capped = sum(score.points for score in self.scores if score.part == part) > self.part_points(part)
+        half = ", half at most: see the test that failed" if capped else ""
+        points = f"{self.part_points(part)} of {self.part_maximum(part)}{half}"
+        state = self._state(part)
+        return f"{SIGNS[state]} Part {part}, {self.parts[part - 1]}: {points if state != 'todo' else WORDS[state]}"
+
+    def _shown(self, part: int) -> list[Score]:
+        """The tests of a part that a learner has to see one by one."""
+        return [score for score in self.scores if score.part == part and self._state(part) == "failed"]
+
     def text(self) -> str:
         """The mark for a terminal."""
         lines = [f"{self.exercise}: {self.points} of {self.maximum} points"]
         lines += [f"  First: {problem.sentence}" for problem in self.problems]
-        for number, title in enumerate(self.parts, start=1):
-            lines.append(f"  Part {number}, {title}: {self.part_points(number)} of {self.part_maximum(number)}")
-            for score in self.scores:
-                if score.part == number:
-                    lines.append(f"    {SIGNS[score.outcome]} {score.points}/{score.maximum} {score.sentence}")
-                    for label, text in score.details():
-                        lines.append(f"          {label:>8}: " + text.replace("\n", "\n" + " " * 20))
+        for part in range(1, len(self.parts) + 1):
+            lines.append(f"  {self._heading(part)}")
+            for score in self._shown(part):
+                lines.append(f"      {SIGNS[score.outcome]} {score.points}/{score.maximum} {score.sentence}")
+                for label, text in score.details():
+                    lines.append(f"            {label:>8}: " + text.replace("\n", "\n" + " " * 22))
         return "\n".join([*lines, *(f"  {line}" for line in (*self.remarks, self.next_step()))])
 
     def next_step(self) -> str:
@@ -138,10 +155,9 @@ class Mark:
 
     def _repr_html_(self) -> str:
         rows = []
-        for number, title in enumerate(self.parts, start=1):
-            points = f"{self.part_points(number)} of {self.part_maximum(number)}"
-            rows.append(f'<tr><th colspan="3" scope="rowgroup">Part {number}, {html.escape(title)}: {points}</th></tr>')
-            rows += [_row(score) for score in self.scores if score.part == number]
+        for part in range(1, len(self.parts) + 1):
+            rows.append(f'<tr><th colspan="3" style="text-align:left">{html.escape(self._heading(part))}</th></tr>')
+            rows += [_row(score) for score in self._shown(part)]
         problems = "".join(f"<p><b>First:</b> {html.escape(problem.sentence)}</p>" for problem in self.problems)
         ends = "".join(f"<p>{html.escape(line)}</p>" for line in (*self.remarks, self.next_step()))
         return (
@@ -151,7 +167,7 @@ class Mark:
 
 
 def _row(score: Score) -> str:
-    details = "".join(
+    more = "".join(
         f'<br><span style="display:inline-block;min-width:5em">{label}</span>'
         f'<code style="white-space:pre-wrap">{html.escape(text)}</code>'
         for label, text in score.details()
@@ -159,5 +175,5 @@ def _row(score: Score) -> str:
     return (
         f"<tr><td>{SIGNS[score.outcome]} {WORDS[score.outcome]}</td>"
         f'<td style="text-align:right">{score.points}/{score.maximum}</td>'
-        f'<td style="text-align:left">{html.escape(score.sentence)}{details}</td></tr>'
+        f'<td style="text-align:left">{html.escape(score.sentence)}{more}</td></tr>'
     )

@@ -22,7 +22,7 @@ import os
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, Literal
 
 import pytest
@@ -31,6 +31,7 @@ from kwlab.grade.allowed import compiled, examine, forgets_return
 from kwlab.grade.answer import Answer
 from kwlab.grade.box import Box, Clock, Ended, Hangs, TimeIsUp
 from kwlab.grade.exercise import Exercise, load
+from kwlab.grade.inside import MAX_PRINTED
 from kwlab.grade.limits import adopt_orphans, hide
 from kwlab.grade.mark import Mark, Problem, Score
 from kwlab.grade.testing import Failed
@@ -48,7 +49,7 @@ class _Boxed:
         self._box: Box | None = None
         self.printed = ""
 
-    def probe(self, name: str, *arguments: Any, called: str, function: str = "") -> Any:
+    def probe(self, name: str, *arguments: Any, called: str) -> Any:
         try:
             self._box = self._box or self._referee.box()
             reply = self._box.ask(name, *arguments)
@@ -59,20 +60,15 @@ class _Boxed:
             raise Failed(called=called, message=f"no answer came: {end}") from None
         except TimeIsUp:
             raise Failed(called=called, message="the time for the check was over", outcome="not run") from None
-        self.printed += str(reply.get("printed", ""))
+        self.printed += str(reply.get("printed", ""))[:MAX_PRINTED]
         if "value" not in reply:
             raise self._referee.failed(reply, called)
-        value = reply["value"]
-        if value is None and function and self.forgets_return(function):
-            raise Failed(
-                called=called,
-                came="None",
-                message=f"`{function}` never returns a value: a `return` is missing (or, for a generator, a `yield`)",
-            )
-        return value
+        return reply["value"]
 
-    def forgets_return(self, function: str) -> bool:
-        return forgets_return(self._referee.trees, function)
+    def must_return(self, function: str, *, called: str) -> None:
+        if forgets_return(self._referee.trees, function):
+            missing = "a `return` is missing (or, for a generator, a `yield`)"
+            raise Failed(called=called, came="None", message=f"`{function}` never returns a value: {missing}")
 
     def remark(self, sentence: str) -> None:
         if sentence not in self._referee.remarks:
@@ -93,7 +89,7 @@ class Referee:
         self.scores: list[Score] = []
         self.remarks: list[str] = []
         self.trees, problems = examine(exercise, answer)
-        self.code = {}
+        self.code: dict[int, CodeType] = {}
         for part, tree in self.trees.items():
             try:
                 self.code[part] = compiled(part, tree)
@@ -104,29 +100,32 @@ class Referee:
 
     def _loading(self) -> Iterator[Problem]:
         """Load the answer once for nothing, so that a cell that cannot even run is said once and not in every test."""
-        cells = sorted(self.code)
-        try:
-            box = self.box()
-            box.close()
-        except Hangs as hang:
-            # Whichever part it is: without the cells after it and before it, the others could not be trusted to run.
-            where = "; ".join(hang.threads)
-            yield from (Problem(part, f"the cells hang while they are loaded: {where}") for part in cells)
-        except (Ended, TimeIsUp) as end:
-            yield from (Problem(part, f"the cells cannot be loaded: {end}") for part in cells)
-        else:
-            for part, reply in box.broken.items():
-                failed = self.failed(reply, f"part {part}")
-                yield Problem(part, f"part {part} fails when its cell is run: {failed.message}")
+        parts, self.code = self.code, {}
+        for part, code in parts.items():
+            # One cell more each time: the first that cannot be loaded is the one to blame.
+            self.code[part] = code
+            try:
+                box = self.box()
+                box.close()
+            except Hangs as hang:
+                trouble = f"never ends when its cell is run: it hangs in {'; '.join(hang.threads)}"
+            except (Ended, TimeIsUp) as end:
+                trouble = f"fails when its cell is run: {end or 'the time for the check was over'}"
+            else:
+                if part not in box.broken:
+                    continue
+                trouble = f"fails when its cell is run: {self.failed(box.broken[part], '').message}"
+            del self.code[part]
+            yield Problem(part, f"part {part} {trouble}")
 
     def box(self) -> Box:
         return Box(self.exercise, self.code, self.probes, self.clock)
 
     def failed(self, reply: dict[str, Any], called: str) -> Failed:
         """What a learner is told of an answer that raised."""
-        part, line = int(reply.get("part", 0)), int(reply.get("line", 0))
+        part, line = reply.get("part"), reply.get("line")
         place = ""
-        if part in self.answer.parts:
+        if isinstance(part, int) and isinstance(line, int) and part in self.answer.parts and line > 0:
             text = self.answer.parts[part].splitlines()[line - 1 : line]
             place = f" (part {part}, line {line}: `{text[0].strip() if text else ''}`)"
         message = str(reply.get("message", ""))
@@ -135,7 +134,8 @@ class Referee:
                 return Failed(message=message or f"raise NotImplementedError is still there{place}", outcome="todo")
             case "endless":
                 return Failed(called=called, message=f"it does not end: {message}{place}")
-        return Failed(called=called, message=f"{reply.get('type', 'an error')}: {message}{place}")
+        kind = str(reply.get("type", "an error"))
+        return Failed(called=called, message=f"{kind}: {message}{place}" if message else f"{kind}{place}")
 
     @pytest.fixture(name="answer")
     def _answer(self, request: pytest.FixtureRequest) -> Iterator[_Boxed]:
@@ -166,6 +166,11 @@ class Referee:
         except Failed as failed:
             self._note(pyfuncitem, failed)
             return True
+        except Exception as error:
+            # No points, and no blame: either the grader has a fault, or what came was made up to hurt it.
+            trouble = f"the grader could make nothing of what came ({type(error).__name__}: {error})"
+            self._note(pyfuncitem, Failed(message=trouble, outcome="not run"))
+            return True
         self._note(pyfuncitem, None)
         return result
 
@@ -185,7 +190,7 @@ class Referee:
                 points=0 if failed else declared.points,
                 maximum=declared.points,
                 outcome=failed.outcome if failed else "passed",  # type: ignore[arg-type]
-                printed=boxed.printed if boxed and failed else "",
+                printed=boxed.printed.strip() if boxed and failed else "",
                 caps=bool(marker.kwargs.get("caps")),
                 **shown,
             )

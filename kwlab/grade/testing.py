@@ -35,15 +35,15 @@ class Failed(AssertionError):
 class Boxed(Protocol):
     """The fixture `answer`: a fresh process with the answer loaded, for this test alone."""
 
-    def probe(self, name: str, *arguments: Any, called: str, function: str = "") -> Any:
+    def probe(self, name: str, *arguments: Any, called: str) -> Any:
         """What `name` in the exercise's probe.py returns for these JSON `arguments`.
 
-        `called` is what a learner would call this; `function` the answer's function that it comes down to.
+        `called` is what a learner would call this.
         Raises `Failed`, with all that there is to say, when the answer raises, hangs, or is not written yet.
         """
 
-    def forgets_return(self, function: str) -> bool:
-        """True if `function` can only ever return None."""
+    def must_return(self, function: str, *, called: str) -> None:
+        """For a call that gave None: `Failed` if it is because `function` has no ``return`` with a value, no yield."""
 
     def remark(self, sentence: str) -> None:
         """Say something about the whole mark: what was searched, how completely, under which memory model."""
