@@ -7,12 +7,14 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 from typing import Any as _Any
 
+from kwlab.checking import check
 from kwlab.errors import *  # noqa: F403
 from kwlab.errors import __all__ as _errors
 from kwlab.face import *  # noqa: F403
 from kwlab.face import __all__ as _face
 from kwlab.freezer import *  # noqa: F403
 from kwlab.freezer import __all__ as _freezer
+from kwlab.grade import hint, reset, solution, status
 from kwlab.kthread import *  # noqa: F403
 from kwlab.kthread import __all__ as _kthread
 from kwlab.listhead import *  # noqa: F403
@@ -83,6 +85,11 @@ __all__ = [
     "queue_picture",
     "record",
     "struct_picture",
+    "check",
+    "hint",
+    "reset",
+    "solution",
+    "status",
 ]
 
 _catch_print_in_works()

@@ -18,6 +18,12 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "bench": ("kwlab.bench.command", "bench", "Measure the worker against ThreadPoolExecutor."),
     "conformance": ("kwlab.scenario.command", "conformance", "Play scenarios and compare with what a kernel answered."),
+    "grade": ("kwlab.grade.command", "grade", "Grade an exercise, as check() does in the notebook."),
+    "status": ("kwlab.grade.command", "status", "How far you are with the exercises."),
+    "hint": ("kwlab.grade.command", "hint", "The next of three hints for an exercise."),
+    "reset": ("kwlab.grade.command", "reset", "Start an exercise anew."),
+    "solution": ("kwlab.grade.command", "solution", "The solution of an exercise that you have passed."),
+    "exercise": ("kwlab.grade.command", "exercise_app", "For authors: check exercises, and make their notebooks."),
 }
 
 

@@ -1,0 +1,179 @@
+"""A mark: the points of an answer, test by test, each with what was called, what came and what was expected.
+
+The same text always gets an equal `Mark`: nothing in it depends on the clock, the machine or the order of a dict.
+"""
+
+import html
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+__all__ = ["Mark", "Problem", "Score"]
+
+Outcome = Literal["passed", "failed", "todo", "not run"]
+SIGNS: dict[str, str] = {"passed": "✓", "failed": "✗", "todo": "…", "not run": "–"}
+WORDS: dict[str, str] = {"passed": "passed", "failed": "failed", "todo": "not written yet", "not run": "not run"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a part could not be graded at all: it does not parse, lacks a function, or uses what it may not."""
+
+    part: int
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """One test. `caps`: failing it caps its part at half of the points. `evidence` is whatever a viewer can open."""
+
+    name: str
+    sentence: str
+    part: int
+    points: int
+    maximum: int
+    outcome: Outcome
+    called: str = ""
+    came: str = ""
+    expected: str = ""
+    message: str = ""
+    printed: str = ""
+    caps: bool = False
+    evidence: Any = None
+
+    def details(self) -> list[tuple[str, str]]:
+        """What a learner needs to see of a test that gave no points: label and text."""
+        if self.outcome == "passed":
+            return []
+        rows = [("called", self.called), ("came", self.came), ("expected", self.expected)]
+        rows += [("because", self.message), ("printed", self.printed)]
+        return [(label, text) for label, text in rows if text]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The mark of one answer to one exercise. `digest` says which text it is the mark of."""
+
+    exercise: str
+    title: str
+    digest: str
+    parts: tuple[str, ...]
+    scores: tuple[Score, ...]
+    problems: tuple[Problem, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def part_points(self, part: int) -> int:
+        """The points of one part: what its tests gave, at most half if a test that caps the part failed."""
+        scores = [score for score in self.scores if score.part == part]
+        earned = sum(score.points for score in scores)
+        if any(score.caps and score.outcome != "passed" for score in scores):
+            return min(earned, self.part_maximum(part) // 2)
+        return earned
+
+    def part_maximum(self, part: int) -> int:
+        return sum(score.maximum for score in self.scores if score.part == part)
+
+    @property
+    def points(self) -> int:
+        return sum(self.part_points(part) for part in range(1, len(self.parts) + 1))
+
+    @property
+    def maximum(self) -> int:
+        return sum(score.maximum for score in self.scores)
+
+    @property
+    def solved(self) -> bool:
+        return bool(self.scores) and self.points == self.maximum
+
+    def solved_parts(self) -> list[int]:
+        numbers = range(1, len(self.parts) + 1)
+        return [part for part in numbers if self.part_points(part) == self.part_maximum(part) > 0]
+
+    def score(self, name: str) -> Score:
+        """The score of the test called `name`; `KeyError` if there is none."""
+        for score in self.scores:
+            if score.name == name:
+                return score
+        raise KeyError(name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: all fields, with the sums that a reader would ask for."""
+        return asdict(self) | {"points": self.points, "maximum": self.maximum, "solved": self.solved}
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> "Mark":
+        """What `to_dict` wrote."""
+        return cls(
+            exercise=table["exercise"],
+            title=table["title"],
+            digest=table["digest"],
+            parts=tuple(table["parts"]),
+            scores=tuple(Score(**score) for score in table["scores"]),
+            problems=tuple(Problem(**problem) for problem in table["problems"]),
+            remarks=tuple(table["remarks"]),
+        )
+
+    def _state(self, part: int) -> Outcome:
+        """Of a part as a whole: not run if it has a problem, to do if nothing in it is written yet."""
+        if part in {problem.part for problem in self.problems}:
+            return "not run"
+        outcomes = {score.outcome for score in self.scores if score.part == part}
+        return outcomes.pop() if len(outcomes) == 1 else "failed"
+
+    def _heading(self, part: int) -> str:
+        capped = sum(score.points for score in self.scores if score.part == part) > self.part_points(part)
+        half = ", half at most: see the test that failed" if capped else ""
+        points = f"{self.part_points(part)} of {self.part_maximum(part)}{half}"
+        state = self._state(part)
+        return f"{SIGNS[state]} Part {part}, {self.parts[part - 1]}: {points if state != 'todo' else WORDS[state]}"
+
+    def _shown(self, part: int) -> list[Score]:
+        """The tests of a part that a learner has to see one by one."""
+        return [score for score in self.scores if score.part == part and self._state(part) == "failed"]
+
+    def text(self) -> str:
+        """The mark for a terminal."""
+        lines = [f"{self.exercise}: {self.points} of {self.maximum} points"]
+        lines += [f"  First: {problem.sentence}" for problem in self.problems]
+        for part in range(1, len(self.parts) + 1):
+            lines.append(f"  {self._heading(part)}")
+            for score in self._shown(part):
+                lines.append(f"      {SIGNS[score.outcome]} {score.points}/{score.maximum} {score.sentence}")
+                for label, text in score.details():
+                    lines.append(f"            {label:>8}: " + text.replace("\n", "\n" + " " * 22))
+        return "\n".join([*lines, *(f"  {line}" for line in (*self.remarks, self.next_step()))])
+
+    def next_step(self) -> str:
+        """What to do now, in one line."""
+        if self.solved:
+            return f'Solved. solution("{self.exercise}") shows how the course writes it.'
+        if self.problems:
+            return "Mend this first, then check again."
+        return f'Stuck? hint("{self.exercise}") helps a little, and a little more each time.'
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for part in range(1, len(self.parts) + 1):
+            rows.append(f'<tr><th colspan="3" style="text-align:left">{html.escape(self._heading(part))}</th></tr>')
+            rows += [_row(score) for score in self._shown(part)]
+        problems = "".join(f"<p><b>First:</b> {html.escape(problem.sentence)}</p>" for problem in self.problems)
+        ends = "".join(f"<p>{html.escape(line)}</p>" for line in (*self.remarks, self.next_step()))
+        return (
+            f"<div><p><b>{html.escape(self.exercise)}: {self.points} of {self.maximum} points</b></p>{problems}"
+            f'<table aria-label="points per test of {html.escape(self.exercise)}">{"".join(rows)}</table>{ends}</div>'
+        )
+
+
+def _row(score: Score) -> str:
+    more = "".join(
+        f'<br><span style="display:inline-block;min-width:5em">{label}</span>'
+        f'<code style="white-space:pre-wrap">{html.escape(text)}</code>'
+        for label, text in score.details()
+    )
+    return (
+        f"<tr><td>{SIGNS[score.outcome]} {WORDS[score.outcome]}</td>"
+        f'<td style="text-align:right">{score.points}/{score.maximum}</td>'
+        f'<td style="text-align:left">{html.escape(score.sentence)}{more}</td></tr>'
+    )

@@ -1,0 +1,161 @@
+"""What a learner calls in a notebook: check, hint, reset, solution, status.
+
+The answer is what was *run*: of each marked cell the latest text in this session's history, the running cell's too.
+Everything returns an object that shows itself, as text in a terminal and as HTML in a notebook.
+"""
+
+import html
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kwlab.grade import progress
+from kwlab.grade.answer import Answer, marker
+from kwlab.grade.exercise import Exercise, ExerciseError, all_exercises, find
+from kwlab.grade.mark import Mark
+from kwlab.grade.run import grade
+
+__all__ = ["Note", "Table", "check_exercise", "hint", "learners_notebook", "reset", "solution", "status"]
+
+_forgotten: dict[str, int] = {}
+"""By exercise: how much of the session's history a reset has put behind us."""
+
+
+class Note:
+    """A few lines for a learner; `code` is shown as Python."""
+
+    def __init__(self, text: str, code: str = "") -> None:
+        self.text, self.code = text, code
+
+    def __repr__(self) -> str:
+        return "\n\n".join(piece for piece in (self.text, self.code) if piece)
+
+    def _repr_markdown_(self) -> str:
+        return f"{self.text}\n\n```python\n{self.code}\n```" if self.code else self.text
+
+
+class Table:
+    """Rows under a head, one cell for each title."""
+
+    def __init__(self, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        self.head, self.rows = head, [[str(cell) for cell in row] for row in rows]
+
+    def __repr__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(self.head, *self.rows, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in (self.head, *self.rows)
+        ]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _repr_html_(self) -> str:
+        def row(tag: str, cells: Sequence[str]) -> str:
+            return "<tr>" + "".join(f'<{tag} style="text-align:left">{html.escape(c)}</{tag}>' for c in cells) + "</tr>"
+
+        return f"<table>{row('th', self.head)}{''.join(row('td', cells) for cells in self.rows)}</table>"
+
+
+def check_exercise(name: str) -> Mark:
+    """Grade the answer to the exercise `name` in this notebook, and count the attempt.
+
+    Raises `ExerciseError` for an unknown name, outside a notebook, or where no cell of the exercise was run.
+    """
+    exercise = find(name)
+    cells = _history()[_forgotten.get(name, 0) :]
+    answer = Answer.from_cells(name, cells)
+    if not answer.parts:
+        raise ExerciseError(
+            f'no cell that was run in this session begins with "{marker(name, 1)}": '
+            f"run the cells of the exercise (with those first lines), then check again"
+        )
+    mark = grade(exercise, answer)
+    progress.record(mark, notebook=True)
+    return mark
+
+
+def _history() -> list[str]:
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None:
+        raise ExerciseError(
+            "check() with an exercise's name is for notebooks, where it finds your cells; "
+            "on the command line it is: kwlab grade FILE"
+        )
+    cells: list[str] = list(shell.history_manager.input_hist_raw)
+    return cells
+
+
+def hint(name: str, part: int | None = None) -> Note:
+    """The next of three hints for `part`, or for the first part of the exercise that is not solved yet."""
+    exercise = find(name)
+    so_far = progress.read().get(name, progress.Progress())
+    if so_far.problems:
+        return Note(f"Before any hint: {so_far.problems[0]}.")
+    if part is None:
+        open_parts = [one.number for one in exercise.parts if one.number not in so_far.solved_parts]
+        if not open_parts:
+            return Note(f'All parts are solved: solution("{name}") shows how the course writes it.')
+        part = open_parts[0]
+    hints = exercise.part(part).hints
+    with progress.change(name) as changed:
+        tier = min(changed.hints.get(str(part), 0) + 1, len(hints))
+        changed.hints[str(part)] = tier
+    return Note(f"Hint {tier} of {len(hints)} for part {part}: {hints[tier - 1]}")
+
+
+def solution(name: str) -> Note:
+    """How the course writes the answer; for those who have solved the exercise."""
+    exercise = find(name)
+    so_far = progress.read().get(name, progress.Progress())
+    if not so_far.solved:
+        points = f" (so far: {so_far.points} of {so_far.maximum} points)" if so_far.maximum else ""
+        return Note(f'The solution opens with full marks{points}. Until then there is hint("{name}").')
+    from kwlab.grade.reference import reference_answer
+
+    return Note(f"How the course writes {name}:", "\n\n".join(reference_answer(exercise).parts.values()))
+
+
+def learners_notebook(exercise: Exercise) -> Path:
+    """Where the learner's copy of the exercise's notebook is, or will be."""
+    here = Path.cwd() / exercise.notebook.name
+    if here.exists() and here.resolve() != exercise.notebook:
+        return here
+    return progress.home() / "exercises" / exercise.folder.name / exercise.notebook.name
+
+
+def reset(name: str) -> Note:
+    """Put the exercise's notebook back as it was handed out; the learner's is kept beside it.
+
+    Attempts stay counted; the mark, the hints and the cells that were run so far are forgotten.
+    """
+    exercise = find(name)
+    file = learners_notebook(exercise)
+    kept = ""
+    if file.exists():
+        number = 1
+        while (backup := file.with_name(f"{file.stem}.before-reset-{number}.ipynb")).exists():
+            number += 1
+        file.rename(backup)
+        kept = f" Yours is kept as {backup.name}."
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(exercise.notebook.read_bytes())
+    with progress.change(name) as changed:
+        attempts = changed.attempts
+        vars(changed).update(vars(progress.Progress(attempts=attempts)))
+    try:
+        _forgotten[name] = len(_history())
+    except ExerciseError:
+        pass  # no session, so no cells to forget
+    return Note(f"{file.name} is as it was handed out.{kept} In JupyterLab: File > Reload Notebook from Disk.")
+
+
+def status() -> Table:
+    """All exercises, and how far you are in each."""
+    everything: dict[str, Any] = progress.read()
+    rows = []
+    for exercise in all_exercises():
+        so_far = everything.get(exercise.id, progress.Progress())
+        maximum = sum(part.points for part in exercise.parts)
+        state = "solved" if so_far.solved else "begun" if so_far.attempts else "new"
+        tiers = sum(so_far.hints.values())
+        rows.append((exercise.id, exercise.title, state, f"{so_far.points}/{maximum}", so_far.attempts, tiers))
+    return Table(("exercise", "title", "state", "points", "attempts", "hints"), rows)

@@ -1,0 +1,66 @@
+"""What a grader file is written with.
+
+    from kwlab.grade.testing import Boxed, expect, points
+
+    @points(2, part=1)
+    def test_add_links_at_the_front(answer: Boxed) -> None:
+        '''`list_add` links the new entry right behind the head.'''
+        came = answer.probe("call", ..., called="list_add(C, head)")
+        expect(called="list_add(C, head)", came=came, expected="head: C A B")
+
+The test runs in the referee's process and the probe in the answer's, so a probe's word is evidence, not verdict:
+let it report what was done (fields written, schedules taken) and work out here what that amounts to.
+"""
+
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol
+
+import pytest
+
+__all__ = ["Boxed", "Failed", "expect", "fail", "points"]
+
+
+class Failed(AssertionError):
+    """The answer does not do what a test asks for; the fields are what the learner is shown."""
+
+    def __init__(self, *, called: str = "", came: str = "", expected: str = "", message: str = "", **more: Any) -> None:
+        super().__init__(message or f"{called}: {came}, not {expected}")
+        self.called, self.came, self.expected, self.message = called, came, expected, message
+        self.outcome: str = more.pop("outcome", "failed")
+        self.evidence: Any = more.pop("evidence", None)
+        if more:
+            raise TypeError(f"Failed() knows nothing of {', '.join(more)}")
+
+
+class Boxed(Protocol):
+    """The fixture `answer`: a fresh process with the answer loaded, for this test alone."""
+
+    def probe(self, name: str, *arguments: Any, called: str) -> Any:
+        """What `name` in the exercise's probe.py returns for these JSON `arguments`.
+
+        `called` is what a learner would call this.
+        Raises `Failed`, with all that there is to say, when the answer raises, hangs, or is not written yet.
+        """
+
+    def must_return(self, function: str, *, called: str) -> None:
+        """For a call that gave None: `Failed` if it is because `function` has no ``return`` with a value, no yield."""
+
+    def remark(self, sentence: str) -> None:
+        """Say something about the whole mark: what was searched, how completely, under which memory model."""
+
+
+def points(number: int, *, part: int, caps: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """This test gives `number` points to `part`. `caps`: failing it, the part gets at most half of its points."""
+    return pytest.mark.points(number, part=part, caps=caps)
+
+
+def expect(*, called: str, came: Any, expected: Any, message: str = "", evidence: Any = None) -> None:
+    """Raise `Failed` unless `came` is what was `expected`, in value and in type."""
+    if came != expected or type(came) is not type(expected):
+        texts = [value if isinstance(value, str) else repr(value) for value in (came, expected)]
+        raise Failed(called=called, came=texts[0], expected=texts[1], message=message, evidence=evidence)
+
+
+def fail(*, called: str, message: str, evidence: Any = None) -> NoReturn:
+    """Raise `Failed` with a sentence that says it all."""
+    raise Failed(called=called, message=message, evidence=evidence)

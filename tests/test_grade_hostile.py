@@ -1,0 +1,206 @@
+"""Answers that would rather have points than be right: none gains a point, and the grader goes on unharmed.
+
+Two walls are tried apart: the allow-list with the course's own exercise, and, with an exercise whose allow-list lets
+everything through, the processes and limits behind it, on which the verdict rests.
+"""
+
+import os
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+from grading import list_head, mark_of, open_answer, open_exercise
+
+from kwlab.grade.exercise import Exercise, find
+from kwlab.grade.run import grade
+
+PART_2 = 8  # points of the part that list_empty belongs to
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("import os", "may not use `import os`"),
+        ("from os import _exit", "may not use `from os import _exit`"),
+        ("import kwlab.listhead", "may not use `import kwlab.listhead`"),
+        ("from kwlab import list_empty", "may not use `from kwlab import list_empty`"),
+        ("from kwlab.grade import testing", "may not use `from kwlab.grade import testing`"),
+        ("from . import grader", "may not use `from . import grader`"),
+        ("import pytest", "may not use `import pytest`"),
+        ("__import__('os')", "may not use `__import__`"),
+        ("__builtins__", "may not use `__builtins__`"),
+        ("eval('1')", "may not use `eval`"),
+        ("exec('x = 1')", "may not use `exec`"),
+        ("open('reference.py')", "may not use `open`"),
+        ("getattr(head, 'next')", "may not use `getattr`"),
+        ("setattr(ListHead, 'next', None)", "may not use `setattr`"),
+        ("globals()", "may not use `globals`"),
+        ("().__class__", "may not use the attribute `__class__`"),
+        ("f'{head.__class__}'", "may not use the attribute `__class__`"),
+        ("(i for i in ()).gi_frame", "may not use the attribute `gi_frame`"),
+        ("ValueError().with_traceback(None).__traceback__.tb_frame", "may not use the attribute"),
+    ],
+)
+def test_what_an_answer_may_not_use_is_named_and_the_part_not_run(line: str, sentence: str) -> None:
+    mark = mark_of(list_empty=f"def list_empty(head):\n    {line}\n    return head.next is head")
+    (problem,) = mark.problems
+    assert problem.part == 2
+    assert sentence in problem.sentence
+    assert mark.points == mark.maximum - PART_2
+
+
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        ("print('30 of 30 points')\nreturn 'passed'", "'passed'"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("while True: pass", "ran on and on in part 2, line 12, in list_empty"),
+        ("try:\n    while True:\n        head.next\nexcept BaseException:\n    return True", "True"),
+        ("kept = []\nwhile True:\n    kept.append([0] * 100_000)", "MemoryError"),
+        ("return list_empty(head)", "RecursionError"),
+        ("class Yes:\n    pass\nreturn Yes()", "Yes"),
+    ],
+)
+def test_what_the_allow_list_lets_through_gives_no_points(body: str, seen: str) -> None:
+    mark = mark_of(list_empty=f"def list_empty(head):\n{textwrap.indent(body, '    ')}")
+    assert mark.problems == ()
+    score = mark.score("test_empty_tells_linked_from_unlinked")
+    assert score.outcome == "failed"
+    assert seen in score.came + score.message
+    assert mark.points == mark.maximum - score.maximum
+
+
+def test_replacing_the_fields_of_the_lists_gains_nothing() -> None:
+    honest = mark_of(list_add="def list_add(new, head):\n    head.next = new")
+    bent = mark_of(list_add="ListHead.next = ListHead.prev = property(lambda self: self, lambda self, value: None)\n\n\n"
+                            "def list_add(new, head):\n    head.next = new")  # fmt: skip
+    assert bent.points <= honest.points < honest.maximum
+
+
+@pytest.fixture
+def exercise(tmp_path: Path) -> Exercise:
+    return open_exercise(tmp_path)
+
+
+HOSTILE = {
+    "exit": "sys.exit(0)",
+    "exit at once": "os._exit(0)",
+    "print": "print('15 of 15')\nsys.stderr.write('15 of 15')\nos.write(1, b'15 of 15')",
+    "every descriptor": """
+        for fd in range(256):
+            try:
+                os.write(fd, b'{"points": 15, "value": 42}' * 10)
+            except OSError:
+                pass
+        """,
+    "nonsense on the channel": r"os.write(3, struct.pack('!I', 4) + b'\xff{[]')",
+    "no table on the channel": "os.write(3, struct.pack('!I', 4) + b'[42]')",
+    "deep nesting on the channel": "os.write(3, struct.pack('!I', 100000) + b'[' * 100000)",
+    "a large number on the channel": "os.write(3, struct.pack('!I', 2**31))",
+    "patch pytest": """
+        sys.modules['pytest'].main = lambda *a, **k: 0
+        sys.modules['kwlab.grade.testing'].expect = lambda **k: None
+        """,
+    "patch the referee's copy": """
+        for found in gc.get_objects():
+            if str(type(found)) == "<class 'kwlab.grade.referee.Referee'>":
+                found.clock.end = 0
+                found.scores.clear()
+                found.failed = lambda *a: None
+        """,
+    "walk the frames": """
+        frame = sys._getframe()
+        while frame:
+            for value in list(builtins.getattr(frame, 'f_locals').values()):
+                if hasattr(value, 'scores'):
+                    value.scores.clear()
+            frame = builtins.getattr(frame, 'f_back')
+        """,
+    "return from the referee's own code": """
+        sys.settrace(None)
+        os.fork = lambda: 0
+        sys.modules['kwlab.grade.inside'].serve = None
+        """,
+    "read the grader": "return os.open('grader.py', os.O_RDONLY)",
+    "read any file": "return os.open('/etc/hostname', os.O_RDONLY)",
+    "write a file": "return os.open('forged', os.O_RDWR | os.O_CREAT)",
+    "list a folder": "return 42 if os.listdir('.') else 0",
+    "socket": "return socket.socket()",
+    "pipe": "return os.pipe()",
+    "fork": "return 42 if os.fork() >= 0 else 0",
+    "thread": "threading.Thread(target=lambda: None).start()\nreturn 42",
+    "program": "os.execv('/bin/sh', ['sh', '-c', 'exit 0'])",
+    "more descriptors": "resource.setrlimit(resource.RLIMIT_NOFILE, (99, 99))\nreturn 42",
+    "more processes": "resource.setrlimit(resource.RLIMIT_NPROC, (99, 99))\nreturn 42",
+    "crash": "ctypes.string_at(0)",
+    "kill its group": "os.killpg(0, signal.SIGKILL)",
+    "allocate": "kept = []\nwhile True:\n    kept.append(bytearray(2**24))",
+    "spin deaf": "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nwhile True:\n    pass",
+    "sleep": "time.sleep(1000)",
+    "stop itself": "os.kill(os.getpid(), signal.SIGSTOP)",
+    "deadlock": "lock = threading.Lock()\nlock.acquire()\nlock.acquire()",
+    "endless print": "for _ in range(10**5):\n    print('x' * 1000)",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_behind_the_allow_list_no_answer_gains_a_point_or_harms_the_grader(name: str, exercise: Exercise) -> None:
+    mark = grade(exercise, open_answer(textwrap.dedent(HOSTILE[name])))
+    assert mark.problems == ()
+    assert mark.score("test_hostile").points == 0
+    assert mark.score("test_honest").points == 5
+    assert len(mark.text()) < 10_000
+    assert not (exercise.folder / "forged").exists()
+
+
+@pytest.mark.parametrize(
+    "top", ["os._exit(0)", "while True: pass", "os.write(3, b'x' * 99)", "os.kill(os.getpid(), 9)"]
+)
+def test_a_cell_that_is_hostile_when_it_is_loaded_costs_its_own_part_only(top: str, exercise: Exercise) -> None:
+    mark = grade(exercise, open_answer("return 42", top))
+    assert [problem.part for problem in mark.problems] == [1]
+    assert mark.points == 5
+
+
+def test_a_right_answer_behind_the_allow_list_has_its_points(exercise: Exercise) -> None:
+    assert grade(exercise, open_answer("return 42")).solved
+
+
+@pytest.mark.root
+def test_as_root_an_answer_is_nobody_and_stays_so(exercise: Exercise) -> None:
+    for body in ("print(os.getuid(), os.geteuid(), os.getgroups())", "os.setuid(0)", "os.kill(os.getppid(), 9)"):
+        score = grade(exercise, open_answer(body)).score("test_hostile")
+        assert score.printed.startswith("65534 65534 []") or "PermissionError" in score.message
+        assert score.points == 0
+
+
+def test_what_an_answer_leaves_running_is_ended(tmp_path: Path) -> None:
+    exercise = open_exercise(tmp_path, processes=10_000)
+    body = "child = os.fork()\nif child == 0:\n    os.setsid()\n    time.sleep(1000)\nprint('child', child)"
+    score = grade(exercise, open_answer(body)).score("test_hostile")
+    found = re.fullmatch(r"child (\d+)", score.printed)
+    assert found, score
+    assert not os.path.exists(f"/proc/{found[1]}")
+
+
+def test_a_hang_names_the_line_of_every_thread(tmp_path: Path) -> None:
+    exercise = open_exercise(tmp_path, processes=10_000)
+    top = """
+lock = threading.Lock()
+def waits():
+    lock.acquire()
+"""
+    body = "lock.acquire()\nthreading.Thread(target=waits).start()\nlock.acquire()"
+    score = grade(exercise, open_answer(body, top)).score("test_hostile")
+    assert "was never woken" in score.message
+    assert "in waits" in score.message
+    assert "in hostile" in score.message
+
+
+def test_a_hang_is_said_at_once_and_the_other_tests_go_on() -> None:
+    spin = "def {0}(*arguments):\n    while True:\n        pass"
+    mark = grade(find("list_head"), list_head(**{name: spin.format(name) for name in ("list_add", "list_add_tail")}))
+    assert [score.outcome for score in mark.scores if score.part == 1] == ["failed"] * 5
+    assert mark.solved_parts() == [2, 3, 4]
