@@ -22,6 +22,7 @@ from kwlab.listhead import __all__ as _listhead
 from kwlab.printk import *  # noqa: F403
 from kwlab.printk import __all__ as _printk
 from kwlab.printk import catch_print_in_works as _catch_print_in_works
+from kwlab.runtime.linux import allowed_cpus
 from kwlab.sched import *  # noqa: F403
 from kwlab.sched import __all__ as _sched
 from kwlab.struct import *  # noqa: F403
@@ -78,6 +79,7 @@ __all__ = [
     "Predict",
     "Recorder",
     "StructExplorer",
+    "allowed_cpus",
     "compare_structs",
     "kernel_struct",
     "list_picture",

@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 from html import unescape
+from pathlib import Path
 
 import pytest
 
@@ -305,4 +306,12 @@ def test_every_byte_of_a_struct_is_drawn_once(name: str) -> None:
 def test_a_label_is_quoted() -> None:
     assert unescape(draw_queue(QueueState('"><b>', "S")).svg.split('aria-label="')[1].split('"')[0]).startswith(
         'worker with thread "><b> (sleeping)'
+    )
+
+
+def test_the_picture_in_the_readme_is_drawn_by_this_code(project: Path) -> None:
+    state = QueueState("demo", "R", work_list=tuple(map(Queued, ("rx", "tx", "stats"))), current_work=Queued("reset"))
+    drawn = draw_queue(state).svg + "\n"
+    assert (project / "docs/queue.svg").read_text(encoding="utf-8") == drawn, (
+        f"write this into docs/queue.svg:\n{drawn}"
     )

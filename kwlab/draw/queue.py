@@ -5,12 +5,14 @@ saw, `draw_queue` draws that.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from kwlab.draw.svg import Picture, Svg, clipped
 from kwlab.face import Worker
 from kwlab.listhead import ListHead, list_for_each_entry
+from kwlab.runtime.threads import ThreadRuntime
 from kwlab.sched import current, task_state_to_char
 from kwlab.worker import KthreadWork, KthreadWorker, kthread_flush_work_fn
 
@@ -42,8 +44,13 @@ class QueueState:
 
 
 def queue_picture(worker: KthreadWorker | Worker) -> Picture:
-    """The picture of `worker` as it is now."""
-    return draw_queue(queue_state(worker.worker if isinstance(worker, Worker) else worker))
+    """The picture of `worker` as soon as its thread has come to rest, or after a second as it then is."""
+    worker = worker.worker if isinstance(worker, Worker) else worker
+    runtime = worker.task.runtime if worker.task else None
+    if isinstance(runtime, ThreadRuntime) and worker.lock.holder is not current():
+        with suppress(TimeoutError):
+            runtime.settle(1.0)
+    return draw_queue(queue_state(worker))
 
 
 def queue_state(worker: KthreadWorker) -> QueueState:
@@ -89,8 +96,8 @@ NODE, GAP = 82, 30  # width of a node, distance to the next
 TALL = 30  # height of a node
 WIDTH = NODES + SHOWN * (NODE + GAP) + 6
 FIELDS_RIGHT = 214  # right edge of the struct's box
-ROWS = {"lock": 58, "work_list": 102, "delayed_work_list": 176, "current_work": 250, "task": 300}
-HEIGHT = 336
+ROWS = {"lock": 56, "work_list": 96, "delayed_work_list": 160, "current_work": 224, "task": 270}
+HEIGHT = 304
 
 
 def draw_queue(state: QueueState) -> Picture:

@@ -4,11 +4,13 @@ Only what everybody may read, root or not. Mirrors Documentation/filesystems/pro
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kwlab.runtime.base import Task
 from kwlab.runtime.linux import parse_cpus
+from kwlab.runtime.threads import ThreadRuntime
 
 __all__ = ["ProcThread", "proc_thread"]
 
@@ -45,11 +47,14 @@ class ProcThread:
 def proc_thread(task: Task) -> ProcThread:
     """What /proc/self/task/TID says about the thread of `task`.
 
-    A task that has announced its sleep needs a moment to arrive there: the state is read again, for a second at
-    most, until Linux says so too. Errors: `ProcessLookupError` if the thread has ended.
+    A thread that is on its way to sleep is waited for: first until its task has gone to sleep in our sense, then until
+    Linux says so too, for a second at most. Errors: `ProcessLookupError` if the thread has ended.
     """
     if not TASKS.is_dir():
         return ProcThread(task.comm, task.pid, "S (sleeping)", (0,), "SCHED_OTHER", 0, 0, 0, recorded=True)
+    if isinstance(task.runtime, ThreadRuntime):
+        with suppress(TimeoutError):
+            task.runtime.settle(SETTLE)
     deadline = time.monotonic() + SETTLE
     while True:
         seen = _read(task)

@@ -27,7 +27,8 @@ class Pictured(ipywidgets.VBox):  # type: ignore[misc]
 
 def button(words: str, tooltip: str, action: Any) -> ipywidgets.Button:
     """A button that calls ``action()``; a Tab and the space bar reach it too."""
-    made = ipywidgets.Button(description=words, tooltip=tooltip, layout=ipywidgets.Layout(width="auto"))
+    layout = ipywidgets.Layout(width="auto", align_self="flex-start")
+    made = ipywidgets.Button(description=words, tooltip=tooltip, layout=layout)
     made.on_click(lambda _: action())
     return made
 
