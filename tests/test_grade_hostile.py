@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from grading import list_head, mark_of, open_answer, open_exercise
 
+from kwlab.grade.allowed import examine
 from kwlab.grade.exercise import Exercise, find
 from kwlab.grade.run import grade
 
@@ -42,12 +43,18 @@ PART_2 = 8  # points of the part that list_empty belongs to
         ("ValueError().with_traceback(None).__traceback__.tb_frame", "may not use the attribute"),
     ],
 )
-def test_what_an_answer_may_not_use_is_named_and_the_part_not_run(line: str, sentence: str) -> None:
-    mark = mark_of(list_empty=f"def list_empty(head):\n    {line}\n    return head.next is head")
-    (problem,) = mark.problems
+def test_what_an_answer_may_not_use_is_named(line: str, sentence: str) -> None:
+    answer = list_head(list_empty=f"def list_empty(head):\n    {line}\n    return head.next is head")
+    trees, (problem,) = examine(find("list_head"), answer)
     assert problem.part == 2
     assert sentence in problem.sentence
+    assert sorted(trees) == [1, 3, 4]
+
+
+def test_a_part_that_uses_what_it_may_not_is_not_run() -> None:
+    mark = mark_of(list_empty="import os\n\n\ndef list_empty(head):\n    return head.next is head")
     assert mark.points == mark.maximum - PART_2
+    assert mark.faults()[0].startswith("part 2 may not use `import os`")
 
 
 @pytest.mark.parametrize(
@@ -74,8 +81,8 @@ def test_what_the_allow_list_lets_through_gives_no_points(body: str, seen: str) 
 
 def test_replacing_the_fields_of_the_lists_gains_nothing() -> None:
     honest = mark_of(list_add="def list_add(new, head):\n    head.next = new")
-    bent = mark_of(list_add="ListHead.next = ListHead.prev = property(lambda self: self, lambda self, value: None)\n\n\n"
-                            "def list_add(new, head):\n    head.next = new")  # fmt: skip
+    bend = "ListHead.next = ListHead.prev = property(lambda self: self, lambda self, value: None)"
+    bent = mark_of(list_add=f"{bend}\n\n\ndef list_add(new, head):\n    head.next = new")
     assert bent.points <= honest.points < honest.maximum
 
 

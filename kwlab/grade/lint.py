@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kwlab.grade.exercise import Exercise, ExerciseError
-from kwlab.grade.reference import mutants, notebook, reference_answer, serialised, stub_answer
+from kwlab.grade.reference import marks, mutants, notebook, reference_answer, serialised, stub_answer
 from kwlab.grade.run import GradingError, grade
 
 __all__ = ["MUTANTS", "TIERS", "faults", "faults_of_all", "faults_of_files", "faults_of_marks"]
@@ -84,6 +84,8 @@ def _faults_of_notebook(exercise: Exercise) -> Iterator[str]:
             yield f"{exercise.id}: no cell for part {part.number}"
         elif "# TODO: " not in stub.parts[part.number]:
             yield f"{exercise.id}: nothing is left to do in part {part.number}: mark its solution"
+        elif marks(stub.parts[part.number]):
+            yield f"{exercise.id}: part {part.number} has a solution mark without its other half"
     imported = {
         alias.asname or alias.name
         for cell in made.cells
