@@ -23,11 +23,14 @@ def faults_of_all(exercises: list[Exercise]) -> list[str]:
 
 def faults(exercise: Exercise) -> list[str]:
     """Everything that is wrong with one exercise, a sentence each; empty if it can be handed out."""
+    found: list[str] = []
     try:
-        found = [*faults_of_files(exercise)]
-        return found or [*faults_of_marks(exercise)]
+        found += faults_of_files(exercise)
+        if not found:
+            found += faults_of_marks(exercise)
     except (ExerciseError, GradingError, OSError, SyntaxError) as error:
-        return [f"{exercise.id}: {error}"]
+        found.append(f"{exercise.id}: {error}")
+    return found
 
 
 def faults_of_files(exercise: Exercise) -> Iterator[str]:
