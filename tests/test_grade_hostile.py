@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from grading import list_head, mark_of, open_answer, open_exercise
 
+from kwlab.grade.allowed import examine
 from kwlab.grade.exercise import Exercise, find
 from kwlab.grade.run import grade
 
@@ -42,12 +43,18 @@ PART_2 = 8  # points of the part that list_empty belongs to
         ("ValueError().with_traceback(None).__traceback__.tb_frame", "may not use the attribute"),
     ],
 )
-def test_what_an_answer_may_not_use_is_named_and_the_part_not_run(line: str, sentence: str) -> None:
-    mark = mark_of(list_empty=f"def list_empty(head):\n    {line}\n    return head.next is head")
-    (problem,) = mark.problems
+def test_what_an_answer_may_not_use_is_named(line: str, sentence: str) -> None:
+    answer = list_head(list_empty=f"def list_empty(head):\n    {line}\n    return head.next is head")
+    trees, (problem,) = examine(find("list_head"), answer)
     assert problem.part == 2
     assert sentence in problem.sentence
+    assert sorted(trees) == [1, 3, 4]
+
+
+def test_a_part_that_uses_what_it_may_not_is_not_run() -> None:
+    mark = mark_of(list_empty="import os\n\n\ndef list_empty(head):\n    return head.next is head")
     assert mark.points == mark.maximum - PART_2
+    assert mark.faults()[0].startswith("part 2 may not use `import os`")
 
 
 @pytest.mark.parametrize(
@@ -74,8 +81,8 @@ def test_what_the_allow_list_lets_through_gives_no_points(body: str, seen: str) 
 
 def test_replacing_the_fields_of_the_lists_gains_nothing() -> None:
     honest = mark_of(list_add="def list_add(new, head):\n    head.next = new")
-    bent = mark_of(list_add="ListHead.next = ListHead.prev = property(lambda self: self, lambda self, value: None)\n\n\n"
-                            "def list_add(new, head):\n    head.next = new")  # fmt: skip
+    bend = "ListHead.next = ListHead.prev = property(lambda self: self, lambda self, value: None)"
+    bent = mark_of(list_add=f"{bend}\n\n\ndef list_add(new, head):\n    head.next = new")
     assert bent.points <= honest.points < honest.maximum
 
 
@@ -123,13 +130,13 @@ HOSTILE = {
         os.fork = lambda: 0
         sys.modules['kwlab.grade.inside'].serve = None
         """,
-    "read the grader": "return os.open('grader.py', os.O_RDONLY)",
-    "read any file": "return os.open('/etc/hostname', os.O_RDONLY)",
-    "write a file": "return os.open('forged', os.O_RDWR | os.O_CREAT)",
-    "list a folder": "return 42 if os.listdir('.') else 0",
-    "socket": "return socket.socket()",
-    "pipe": "return os.pipe()",
-    "fork": "return 42 if os.fork() >= 0 else 0",
+    "read the grader": "os.open('grader.py', os.O_RDONLY)\nreturn 42",
+    "read any file": "os.open('/etc/hostname', os.O_RDONLY)\nreturn 42",
+    "write a file": "os.open('forged', os.O_RDWR | os.O_CREAT)\nreturn 42",
+    "list a folder": "os.listdir('.')\nreturn 42",
+    "socket": "socket.socket()\nreturn 42",
+    "pipe": "os.pipe()\nreturn 42",
+    "fork": "os.fork()\nreturn 42",
     "thread": "threading.Thread(target=lambda: None).start()\nreturn 42",
     "program": "os.execv('/bin/sh', ['sh', '-c', 'exit 0'])",
     "more descriptors": "resource.setrlimit(resource.RLIMIT_NOFILE, (99, 99))\nreturn 42",

@@ -49,7 +49,8 @@ def examine(exercise: Exercise, answer: Answer) -> tuple[dict[int, ast.Module], 
         if tree is not None and not trouble:
             trouble = _missing(exercise, part, tree)
         if trouble:
-            problems.append(Problem(part.number, f"part {part.number} {trouble}"))
+            absent = part.number not in answer.parts
+            problems.append(Problem(part.number, f"part {part.number} {trouble}", absent))
         elif tree is not None:
             trees[part.number] = tree
     return trees, problems
@@ -82,10 +83,7 @@ def forgets_return(trees: dict[int, ast.Module], function: str) -> bool:
 
 def _parsed(exercise: Exercise, part: Part, source: str | None) -> tuple[ast.Module | None, str]:
     if source is None:
-        return None, (
-            f'is not there: no cell that was run begins with "{marker(exercise.id, part.number)}"; '
-            "run the cell of the exercise (with that first line), then check again"
-        )
+        return None, f'has no cell: its first line is "{marker(exercise.id, part.number)}"'
     if len(source) > MAX_CHARACTERS:
         return None, f"is {len(source)} characters long; an answer may have {MAX_CHARACTERS}"
     try:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kwlab.grade.exercise import Exercise, ExerciseError
-from kwlab.grade.reference import mutants, notebook, reference_answer, serialised, stub_answer
+from kwlab.grade.reference import marks, mutants, notebook, reference_answer, serialised, stub_answer
 from kwlab.grade.run import GradingError, grade
 
 __all__ = ["MUTANTS", "TIERS", "faults", "faults_of_all", "faults_of_files", "faults_of_marks"]
@@ -23,11 +23,14 @@ def faults_of_all(exercises: list[Exercise]) -> list[str]:
 
 def faults(exercise: Exercise) -> list[str]:
     """Everything that is wrong with one exercise, a sentence each; empty if it can be handed out."""
+    found: list[str] = []
     try:
-        found = [*faults_of_files(exercise)]
-        return found or [*faults_of_marks(exercise)]
+        found += faults_of_files(exercise)
+        if not found:
+            found += faults_of_marks(exercise)
     except (ExerciseError, GradingError, OSError, SyntaxError) as error:
-        return [f"{exercise.id}: {error}"]
+        found.append(f"{exercise.id}: {error}")
+    return found
 
 
 def faults_of_files(exercise: Exercise) -> Iterator[str]:
@@ -84,6 +87,8 @@ def _faults_of_notebook(exercise: Exercise) -> Iterator[str]:
             yield f"{exercise.id}: no cell for part {part.number}"
         elif "# TODO: " not in stub.parts[part.number]:
             yield f"{exercise.id}: nothing is left to do in part {part.number}: mark its solution"
+        elif marks(stub.parts[part.number]):
+            yield f"{exercise.id}: part {part.number} has a solution mark without its other half"
     imported = {
         alias.asname or alias.name
         for cell in made.cells

@@ -7,6 +7,8 @@ import html
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from kwlab.grade.answer import marker
+
 __all__ = ["Mark", "Problem", "Score"]
 
 Outcome = Literal["passed", "failed", "todo", "not run"]
@@ -16,10 +18,14 @@ WORDS: dict[str, str] = {"passed": "passed", "failed": "failed", "todo": "not wr
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a part could not be graded at all: it does not parse, lacks a function, or uses what it may not."""
+    """Why a part could not be graded at all: it does not parse, lacks a function, or uses what it may not.
+
+    `absent`: there is no cell for it (yet), which is no fault of whoever is still at the part before.
+    """
 
     part: int
     sentence: str
+    absent: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,14 +123,18 @@ class Mark:
         if part in {problem.part for problem in self.problems}:
             return "not run"
         outcomes = {score.outcome for score in self.scores if score.part == part}
-        return outcomes.pop() if len(outcomes) == 1 else "failed"
+        return outcomes.pop() if outcomes in ({"passed"}, {"todo"}) else "failed"
 
     def _heading(self, part: int) -> str:
         capped = sum(score.points for score in self.scores if score.part == part) > self.part_points(part)
         half = ", half at most: see the test that failed" if capped else ""
         points = f"{self.part_points(part)} of {self.part_maximum(part)}{half}"
         state = self._state(part)
-        return f"{SIGNS[state]} Part {part}, {self.parts[part - 1]}: {points if state != 'todo' else WORDS[state]}"
+        if part in {problem.part for problem in self.problems if problem.absent}:
+            points = f'no cell that begins with "{marker(self.exercise, part)}" was run'
+        elif state == "todo":
+            points = WORDS[state]
+        return f"{SIGNS[state]} Part {part}, {self.parts[part - 1]}: {points}"
 
     def _shown(self, part: int) -> list[Score]:
         """The tests of a part that a learner has to see one by one."""
@@ -133,7 +143,7 @@ class Mark:
     def text(self) -> str:
         """The mark for a terminal."""
         lines = [f"{self.exercise}: {self.points} of {self.maximum} points"]
-        lines += [f"  First: {problem.sentence}" for problem in self.problems]
+        lines += [f"  First: {fault}" for fault in self.faults()]
         for part in range(1, len(self.parts) + 1):
             lines.append(f"  {self._heading(part)}")
             for score in self._shown(part):
@@ -142,11 +152,15 @@ class Mark:
                     lines.append(f"            {label:>8}: " + text.replace("\n", "\n" + " " * 22))
         return "\n".join([*lines, *(f"  {line}" for line in (*self.remarks, self.next_step()))])
 
+    def faults(self) -> list[str]:
+        """What has to be mended before anything else, a sentence each."""
+        return [problem.sentence for problem in self.problems if not problem.absent]
+
     def next_step(self) -> str:
         """What to do now, in one line."""
         if self.solved:
             return f'Solved. solution("{self.exercise}") shows how the course writes it.'
-        if self.problems:
+        if self.faults():
             return "Mend this first, then check again."
         return f'Stuck? hint("{self.exercise}") helps a little, and a little more each time.'
 
@@ -158,7 +172,7 @@ class Mark:
         for part in range(1, len(self.parts) + 1):
             rows.append(f'<tr><th colspan="3" style="text-align:left">{html.escape(self._heading(part))}</th></tr>')
             rows += [_row(score) for score in self._shown(part)]
-        problems = "".join(f"<p><b>First:</b> {html.escape(problem.sentence)}</p>" for problem in self.problems)
+        problems = "".join(f"<p><b>First:</b> {html.escape(fault)}</p>" for fault in self.faults())
         ends = "".join(f"<p>{html.escape(line)}</p>" for line in (*self.remarks, self.next_step()))
         return (
             f"<div><p><b>{html.escape(self.exercise)}: {self.points} of {self.maximum} points</b></p>{problems}"

@@ -85,7 +85,7 @@ def record(mark: Mark, *, notebook: bool) -> None:
         progress.points, progress.maximum = mark.points, mark.maximum
         progress.solved = progress.solved or mark.solved
         progress.solved_parts = mark.solved_parts()
-        progress.problems = [problem.sentence for problem in mark.problems]
+        progress.problems = mark.faults()
         progress.when = datetime.now().isoformat(" ", "minutes")
         if notebook:
             progress.checked = mark.digest

@@ -22,7 +22,7 @@ from nbformat import NotebookNode
 from kwlab.grade.answer import Answer, marker, split_cells
 from kwlab.grade.exercise import Exercise, ExerciseError
 
-__all__ = ["Mutant", "mutants", "notebook", "reference_answer", "serialised", "stripped", "stub_answer"]
+__all__ = ["Mutant", "marks", "mutants", "notebook", "reference_answer", "serialised", "stripped", "stub_answer"]
 
 _SOLUTION = re.compile(
     r"^(?P<indent> *)# solution: (?P<wanted>[^\n]+)\n(?P<body>.*?)^ *# end solution\n?", re.MULTILINE | re.DOTALL
@@ -57,6 +57,11 @@ def stripped(source: str, part: int) -> str:
         return "".join(f"{indent}{line}\n" for line in [f"# TODO: {wanted}", *lines])
 
     return _SOLUTION.sub(todo, source)
+
+
+def marks(source: str) -> bool:
+    """True if `source` holds marks of a solution."""
+    return bool(_MARKS.search(source))
 
 
 def reference_answer(exercise: Exercise) -> Answer:
@@ -109,6 +114,8 @@ class Mutant:
             )
         self.name, self.wrong, self.test = file.stem, " ".join(found["wrong"].split()), found["test"]
         parts = dict(reference_answer(exercise).parts)
+        if not parts:
+            raise ExerciseError(f'{exercise.id}/reference.py: no cell begins with "{marker(exercise.id, 1)}"')
         last = max(parts)
         # The cells share one namespace: what is defined last is what everybody calls.
         parts[last] += "\n\n" + text[found.end() :]
