@@ -434,6 +434,8 @@ def _serve(wq: WorkqueueStruct) -> None:
             func(work)
         except BaseException as error:
             me.runtime.oops(f"work {_name(func)} on workqueue {wq.name}", error)
+        if noted:
+            issue_warnings()  # a WARN in the work: the queue keeps it for the next flush
 
 
 def _next_work(wq: WorkqueueStruct, ended: WorkStruct | None) -> WorkStruct | None:
@@ -508,7 +510,7 @@ def flush_work(work: WorkStruct) -> bool:
 
 
 def flush_delayed_work(dwork: DelayedWork) -> bool:
-    """If the timer is armed, queue the work now; then `flush_work`."""
+    """If the timer is armed, queue the work now; then `flush_work` (False if it was done by then)."""
     _check("dwork", dwork, DelayedWork)
     with _lock:
         slot = dwork.armed
