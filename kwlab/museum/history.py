@@ -225,7 +225,7 @@ HISTORY = (
         "B2",
         "Every queueing woke the thread",
         "Up to 3.6 a queueing woke the thread even while it ran a callback, which may be in a sleep of its own.",
-        "exception",
+        "assertion",
         sleep_in_callback,
         (Edit(_WAKE, "    if worker.task is not None:\n"),),
         fix="Wake only if current_work is None.",
@@ -259,7 +259,7 @@ HISTORY = (
         "One of two initialisers forgot TIMER_IRQSAFE",
         "Up to 5.9 kthread_init_delayed_work set the timer up without the flag of the static initialiser; mod with "
         "interrupts off then warned.",
-        "WARN",
+        "kernel warning",
         mod_from_interrupt,
         (Edit("kthread_delayed_work_timer_fn, TIMER_IRQSAFE)", "kthread_delayed_work_timer_fn, 0)"),),
         fix="Both initialisers agree.",
@@ -293,7 +293,7 @@ HISTORY = (
         "B8",
         'mod said "was idle" when it lost the race',
         "Fixed in 5.14 (upstream d71ba1649fa3): callers that count references took one too many.",
-        "exception",
+        "assertion",
         count_references,
         (Edit("                was_pending = True\n", "                was_pending = False\n"),),
         fix="True whenever the number of owed runs did not change.",
@@ -303,7 +303,7 @@ HISTORY = (
         "Frozen while TASK_INTERRUPTIBLE",
         "Fixed in 6.11 (upstream e16c7b07784f): with a freeze under way the loop went into the refrigerator with its "
         "announced sleep still standing.",
-        "WARN",
+        "kernel warning",
         freeze_idle_worker,
         (
             Edit(

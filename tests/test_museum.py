@@ -1,0 +1,53 @@
+"""The bug museum: every variant fits today's source, and the search finds what it can find by now.
+
+Plain depth-first search changes the last decisions first, so it meets the bugs in `FOUND` early. The other exhibits
+need a strategy that tries the first decisions too; they are shown to fit and to run, not yet to be found.
+"""
+
+import pytest
+
+from kwlab.explore import check, replay
+from kwlab.museum import EXHIBITS, TEXTS, Edit, Exhibit, exhibit, make_variant
+
+FOUND = dict.fromkeys(("B1", "B5", "B10", "B13", "T1", "T2", "T4", "T6", "T7", "T8", "T9"), 100) | {"B8": 1000}
+BUDGET = 1000  # executions
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_the_bug_is_found_and_replayed(name: str) -> None:
+    shown = exhibit(name)
+    verdict = check(shown.wrong, executions=FOUND[name])
+    assert verdict.bug is not None
+    assert verdict.bug.kind == shown.kind
+    assert verdict.executions <= FOUND[name]
+    again = replay(shown.wrong, verdict.schedule)
+    assert again.bug is not None
+    assert (again.bug.kind, again.bug.sentence) == (verdict.bug.kind, verdict.bug.sentence)
+
+
+@pytest.mark.parametrize("shown", EXHIBITS, ids=lambda shown: shown.name)
+def test_the_right_way_passes_the_same_search(shown: Exhibit) -> None:
+    verdict = check(shown.right, executions=BUDGET)
+    assert verdict.ok, verdict.bug
+
+
+@pytest.mark.parametrize("shown", EXHIBITS, ids=lambda shown: shown.name)
+def test_every_edit_fits_todays_source(shown: Exhibit) -> None:
+    assert shown.edits or shown.fixed, "an exhibit is a changed source or a wrong use beside the right one"
+    assert hasattr(shown.wrong_module(), "kthread_queue_work")
+    assert shown.title
+    assert shown.story
+    assert shown.fix
+
+
+def test_an_edit_that_does_not_fit_says_so() -> None:
+    with pytest.raises(ValueError, match="stands 0 times"):
+        make_variant("nonsense", (Edit("no such line in the source", ""),))
+
+
+def test_names_are_unique_and_an_unknown_one_lists_them() -> None:
+    names = [shown.name for shown in EXHIBITS]
+    assert len(set(names)) == len(names)
+    assert not set(names) & set(TEXTS)
+    with pytest.raises(KeyError, match="B13"):
+        exhibit("B99")
