@@ -231,6 +231,8 @@ class ThreadRuntime:
         return ThreadBits()
 
     def spawn(self, entry: Callable[[], None], name: str) -> ThreadTask:
+        # Others put Python's own handler back (asyncio does, at its end), so look again whenever a thread is made.
+        interrupts.install()
         task = ThreadTask(self, name)
         task.state = TASK_UNINTERRUPTIBLE
         task.kept = []
