@@ -54,7 +54,7 @@ from kwlab import (
     timer_setup,
 )
 
-pytestmark = [pytest.mark.threads, pytest.mark.slow]
+pytestmark = [pytest.mark.threads, pytest.mark.slow, pytest.mark.timeout(300)]
 
 DELIVERY_LIMIT = 5.0  # seconds within which a deferred Ctrl-C must arrive
 

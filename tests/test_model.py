@@ -83,6 +83,7 @@ def outcomes(body: Callable[[list[object]], None]) -> set[tuple[object, ...]]:
     return seen
 
 
+@pytest.mark.timeout(300)
 def test_the_shipped_worker_runs_unchanged() -> None:
     def scenario() -> None:
         runs: list[int] = []
