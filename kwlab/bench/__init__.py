@@ -1,6 +1,12 @@
-"""Measurements of the worker beside `concurrent.futures.ThreadPoolExecutor`: ratios from one run, never bare times."""
+"""Measurements of the worker beside `concurrent.futures.ThreadPoolExecutor`.
 
-from kwlab.bench.figures import Figure, bootstrap, machine
-from kwlab.bench.foundation import EXPERIMENTS, Size
+The rules: contestants take turns within one process, in an order that changes from round to round; only ratios of one
+and the same round are judged; their median comes with an interval; nobody wins inside the noise.
+"""
 
-__all__ = ["EXPERIMENTS", "Figure", "Size", "bootstrap", "machine"]
+from kwlab.bench.experiments import EXPERIMENTS, FULL, QUICK, Size
+from kwlab.bench.machine import machine
+from kwlab.bench.results import Comparison, Observation, Target
+from kwlab.bench.statistics import bootstrap
+
+__all__ = ["EXPERIMENTS", "FULL", "QUICK", "Comparison", "Observation", "Size", "Target", "bootstrap", "machine"]

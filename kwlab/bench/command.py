@@ -1,18 +1,17 @@
 """`kwlab bench`: run the experiments and say what they show."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from kwlab.bench.figures import machine
-from kwlab.bench.foundation import EXPERIMENTS, Size
+from kwlab.bench.experiments import EXPERIMENTS, FULL, QUICK
+from kwlab.bench.machine import machine
+from kwlab.bench.results import Result
 
 __all__ = ["bench"]
-
-QUICK = Size(rounds=9, works=10_000, wakes=60, queued=5_000, workers=200, many=100_000)
 
 
 def bench(
@@ -24,16 +23,25 @@ def bench(
     unknown = [name for name in names or () if name not in EXPERIMENTS]
     if unknown:
         raise typer.BadParameter(f"no experiment {unknown[0]!r}: there are {', '.join(EXPERIMENTS)}")
-    wanted = names or list(EXPERIMENTS)
-    figures = []
+    described = machine()  # before: the load that others make, not ours
+    results: list[Result] = []
     with Progress(console=Console(stderr=True), disable=as_json, transient=True) as progress:
-        for name in progress.track(wanted, description="measuring"):
-            figures.append(EXPERIMENTS[name](QUICK if quick else Size()))
+        for name in progress.track(names or list(EXPERIMENTS), description="measuring"):
+            results += EXPERIMENTS[name](QUICK if quick else FULL)
     if as_json:
-        print(json.dumps({"machine": machine(), "figures": {figure.name: figure.as_json() for figure in figures}}))
-        return
-    console = Console()
-    for figure in figures:
-        console.print(f"[bold]{figure.name}[/]  {figure.sentence()}")
-        for key, value in figure.details.items():
-            console.print(f"    {key} {value:.4g}" if isinstance(value, float) else f"    {key} {value}")
+        print(
+            json.dumps({"machine": described, "quick": quick, "results": {one.name: one.as_json() for one in results}})
+        )
+    else:
+        _show(described, results)
+
+
+def _show(described: dict[str, Any], results: list[Result]) -> None:
+    console = Console(highlight=False)
+    console.print(", ".join(f"{key} {value}" for key, value in described.items()), style="dim")
+    for one in results:
+        more = one.as_json()
+        promise = (
+            "" if more["met"] is None else f" Promised: {more['target']}; {'kept' if more['met'] else 'not kept'}."
+        )
+        console.print(f"[bold]{one.name}[/bold]  {one.sentence()}{promise}")

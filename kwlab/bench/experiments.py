@@ -1,0 +1,21 @@
+"""The experiments by name. Each takes a `Size` and gives one or more results."""
+
+from collections.abc import Callable
+
+from kwlab.bench.latency import latency
+from kwlab.bench.memory import memory
+from kwlab.bench.results import Result
+from kwlab.bench.size import FULL, QUICK, Size
+from kwlab.bench.threads import life, pinning
+from kwlab.bench.throughput import growth, throughput
+
+__all__ = ["EXPERIMENTS", "FULL", "QUICK", "Size"]
+
+EXPERIMENTS: dict[str, Callable[[Size], list[Result]]] = {
+    "throughput": throughput,
+    "latency": latency,
+    "memory": memory,
+    "life": life,
+    "growth": growth,
+    "pinning": pinning,
+}

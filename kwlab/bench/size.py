@@ -1,0 +1,26 @@
+"""How much to measure."""
+
+from dataclasses import dataclass
+
+__all__ = ["FULL", "QUICK", "Size"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Counts of rounds and of things per round."""
+
+    rounds: int = 15
+    works: int = 50_000
+    wakes: int = 300
+    queued: int = 20_000
+    births: int = 200
+    workers: int = 1_000
+    many: int = 1_000_000
+    few: int = 10_000
+    growth_rounds: int = 5
+
+
+FULL = Size()
+QUICK = Size(
+    rounds=12, works=20_000, wakes=100, queued=5_000, births=60, workers=300, many=200_000, few=10_000, growth_rounds=5
+)

@@ -1,0 +1,44 @@
+"""Medians and how far to trust them."""
+
+import random
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["bootstrap", "median", "paired"]
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+median = statistics.median
+
+
+def bootstrap(values: Sequence[float], seed: int = 7) -> tuple[float, float]:
+    """The 95 % interval of the median of `values`: medians of samples drawn from them again and again.
+
+    The same values give the same interval. Errors: `ValueError` for no values.
+    """
+    if not values:
+        raise ValueError("bootstrap() needs at least one value")
+    draw = random.Random(seed)
+    medians = sorted(median(draw.choices(values, k=len(values))) for _ in range(RESAMPLES))
+    cut = int((1 - CONFIDENCE) / 2 * RESAMPLES)
+    return medians[cut], medians[-1 - cut]
+
+
+def paired(rounds: int, contestants: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """Let every contestant measure itself once per round, after one warm-up each that does not count.
+
+    The order rotates, so that nobody always comes first, and what disturbs a round disturbs all in it.
+    Returns each contestant's values, round by round.
+    """
+    if rounds < 1:
+        raise ValueError(f"paired(rounds={rounds}): at least one round")
+    names = list(contestants)
+    for name in names:
+        contestants[name]()
+    samples: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            samples[name].append(contestants[name]())
+    return samples

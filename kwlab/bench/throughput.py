@@ -1,0 +1,116 @@
+"""Queue to run: what one work costs from the queueing call until it has run, when very many are queued in a row.
+
+The works exist and are initialised before the clock starts: a driver's are embedded in its structs. A pool cannot do
+that: its items are made by `submit`. The growth experiment shows that the price does not depend on how many wait. The
+garbage collector is left on; it has nothing to do while works are queued, for queueing allocates nothing.
+"""
+
+import gc
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kwlab.bench.contestants import FLOOR, POOL, WORKER, bare_thread, idle_pool, idle_worker, nothing
+from kwlab.bench.results import Comparison, Result, Target
+from kwlab.bench.size import Size
+from kwlab.bench.statistics import median, paired
+from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_flush_worker, kthread_queue_work
+
+__all__ = ["growth", "throughput", "worker_cost"]
+
+BATCHES = 11
+
+
+@contextmanager
+def collections_counted(counter: list[int]) -> Iterator[None]:
+    """Append how many garbage collections happen in the block."""
+    seen: list[str] = []
+
+    def count(phase: str, info: dict[str, int]) -> None:
+        seen.append(phase)
+
+    gc.callbacks.append(count)
+    try:
+        yield
+    finally:
+        gc.callbacks.remove(count)
+        counter.append(seen.count("start"))
+
+
+def worker_cost(works: int, collections: list[int] | None = None) -> float:
+    """Seconds per work through a worker."""
+    prepared = [DEFINE_KTHREAD_WORK(nothing) for _ in range(works)]
+    with idle_worker() as worker:
+        kthread_flush_worker(worker)
+        gc.collect()
+        with collections_counted([] if collections is None else collections):
+            start = time.perf_counter()
+            for work in prepared:
+                kthread_queue_work(worker, work)
+            kthread_flush_worker(worker)
+            return (time.perf_counter() - start) / works
+
+
+def pool_cost(works: int, collections: list[int] | None = None) -> float:
+    """Seconds per item through a pool of one thread; `shutdown` waits until all have run."""
+    with idle_pool() as pool:
+        submit = pool.submit
+        gc.collect()
+        with collections_counted([] if collections is None else collections):
+            start = time.perf_counter()
+            for _ in range(works):
+                submit(nothing)
+            pool.shutdown(wait=True)
+            return (time.perf_counter() - start) / works
+
+
+def floor_cost(works: int) -> float:
+    """Seconds per item through the barest queue and thread that Python has."""
+    with bare_thread() as (queue, thread):
+        put = queue.put
+        gc.collect()
+        start = time.perf_counter()
+        for _ in range(works):
+            put(nothing)
+        put(None)
+        thread.join()
+        return (time.perf_counter() - start) / works
+
+
+def throughput(size: Size) -> list[Result]:
+    """Worker, pool and floor in the same rounds."""
+    of_worker: list[int] = []
+    of_pool: list[int] = []
+    samples = paired(
+        size.rounds,
+        {
+            WORKER: lambda: worker_cost(size.works, of_worker),
+            POOL: lambda: pool_cost(size.works, of_pool),
+            FLOOR: lambda: floor_cost(size.works),
+        },
+    )
+    details = {"works": size.works, "collections": {WORKER: of_worker[1:], POOL: of_pool[1:]}}
+    target = Target(at_least=10, no_round_below=7)
+    with_pool = {name: samples[name] for name in (POOL, WORKER)}
+    with_floor = {name: samples[name] for name in (WORKER, FLOOR)}
+    return [
+        Comparison("throughput", "Queue to run, per work", "s", with_pool, POOL, WORKER, target, details),
+        Comparison("floor", "Queue to run, per work", "s", with_floor, WORKER, FLOOR, Target(at_most=10)),
+    ]
+
+
+def _few_cost(works: int) -> float:
+    # One such batch takes a few milliseconds, less than many a disturbance.
+    return median([worker_cost(works) for _ in range(BATCHES)])
+
+
+def growth(size: Size) -> list[Result]:
+    """Does a work cost more when very many are queued?"""
+    many, few = f"{size.many:,} queued", f"{size.few:,} queued"
+    of_many: list[int] = []
+    samples = paired(
+        size.growth_rounds, {many: lambda: worker_cost(size.many, of_many), few: lambda: _few_cost(size.few)}
+    )
+    details = {"collections": {many: of_many[1:]}}
+    target = Target(at_most=1.3)
+    return [Comparison("growth", "A work among many and among few", "s", samples, many, few, target, details)]
