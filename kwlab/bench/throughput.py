@@ -13,12 +13,10 @@ from contextlib import contextmanager
 from kwlab.bench.contestants import FLOOR, POOL, WORKER, bare_thread, idle_pool, idle_worker, nothing
 from kwlab.bench.results import Comparison, Result, Target
 from kwlab.bench.size import Size
-from kwlab.bench.statistics import median, paired
+from kwlab.bench.statistics import paired
 from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_flush_worker, kthread_queue_work
 
 __all__ = ["growth", "throughput", "worker_cost"]
-
-BATCHES = 11
 
 
 @contextmanager
@@ -99,9 +97,10 @@ def throughput(size: Size) -> list[Result]:
     ]
 
 
-def _few_cost(works: int) -> float:
-    # One such batch takes a few milliseconds, less than many a disturbance.
-    return median([worker_cost(works) for _ in range(BATCHES)])
+def _in_batches(works: int, batch: int) -> float:
+    # As many works in all, so that as much of the machine's noise falls on them; the mean, so that it counts as much.
+    batches = max(works // batch, 1)
+    return sum(worker_cost(batch) for _ in range(batches)) / batches
 
 
 def growth(size: Size) -> list[Result]:
@@ -109,7 +108,8 @@ def growth(size: Size) -> list[Result]:
     many, few = f"{size.many:,} queued", f"{size.few:,} queued"
     of_many: list[int] = []
     samples = paired(
-        size.growth_rounds, {many: lambda: worker_cost(size.many, of_many), few: lambda: _few_cost(size.few)}
+        size.growth_rounds,
+        {many: lambda: worker_cost(size.many, of_many), few: lambda: _in_batches(size.many, size.few)},
     )
     details = {"collections": {many: of_many[1:]}}
     target = Target(at_most=1.3)
