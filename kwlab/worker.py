@@ -38,6 +38,7 @@ from kwlab.listhead import (
 )
 from kwlab.runtime.reports import issue_kept_on, issue_warnings, keep_warnings, noted
 from kwlab.sched import (
+    PF_NOFREEZE,
     TASK_INTERRUPTIBLE,
     TASK_RUNNING,
     WARN_ON,
@@ -324,7 +325,7 @@ def kthread_worker_fn(worker: KthreadWorker) -> int:
     Stop is looked at before the list: works that are still queued then are not run.
     """
     me = current()
-    requests, runtime = to_kthread(me).flags, me.runtime
+    requests = to_kthread(me).flags
     WARN_ON(worker.task is not None and worker.task is not me, "kthread_worker_fn: the worker has another thread")
     worker.task = me
     if worker.flags & KTW_FREEZABLE:
@@ -348,7 +349,8 @@ def kthread_worker_fn(worker: KthreadWorker) -> int:
         try:
             first = worker.work_list.next
             if first is not worker.work_list:
-                work = container_of(first, KthreadWork, "node")
+                # container_of(first, KthreadWork, "node"), which C has for nothing: only works are linked here.
+                work = first._container
                 # Off the list before it runs: from here on it may be queued again.
                 list_del_init(work.node)
                 if probes:
@@ -376,7 +378,8 @@ def kthread_worker_fn(worker: KthreadWorker) -> int:
             # Frozen tasks must not carry an announcement into the refrigerator.
             me.state = TASK_RUNNING
 
-        if runtime.freeze_in_progress:
+        # try_to_freeze's own first question, asked here: most workers never take part.
+        if not me.flags & PF_NOFREEZE:
             try_to_freeze(me)
         me.cond_resched()
 
