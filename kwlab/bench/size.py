@@ -22,5 +22,5 @@ class Size:
 
 FULL = Size()
 QUICK = Size(
-    rounds=12, works=20_000, wakes=100, queued=5_000, births=60, workers=300, many=200_000, few=10_000, growth_rounds=5
+    rounds=12, works=20_000, wakes=60, queued=5_000, births=60, workers=300, many=200_000, few=10_000, growth_rounds=5
 )

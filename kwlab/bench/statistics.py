@@ -1,10 +1,11 @@
 """Medians and how far to trust them."""
 
+import math
 import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["bootstrap", "median", "paired"]
+__all__ = ["bootstrap", "median", "middle_mean", "paired", "percentile"]
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -23,6 +24,19 @@ def bootstrap(values: Sequence[float], seed: int = 7) -> tuple[float, float]:
     medians = sorted(median(draw.choices(values, k=len(values))) for _ in range(RESAMPLES))
     cut = int((1 - CONFIDENCE) / 2 * RESAMPLES)
     return medians[cut], medians[-1 - cut]
+
+
+def middle_mean(values: Sequence[float]) -> float:
+    """The mean of `values` without the lowest and the highest quarter (the interquartile mean)."""
+    quarter = len(values) // 4
+    return statistics.fmean(sorted(values)[quarter : len(values) - quarter])
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    """The smallest of `values` that at least `part` per cent of them do not exceed."""
+    if not values or not 0 < part <= 100:
+        raise ValueError(f"percentile({len(values)} values, {part}): needs values, and a part above 0 up to 100")
+    return sorted(values)[math.ceil(part / 100 * len(values)) - 1]
 
 
 def paired(rounds: int, contestants: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
