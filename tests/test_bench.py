@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import random
 import threading
 from collections.abc import Callable
@@ -20,8 +21,15 @@ from kwlab.bench.statistics import middle_mean, paired, percentile
 from kwlab.bench.throughput import collections_counted, pool_cost, worker_cost
 from kwlab.cli import build
 from kwlab.runtime.linux import allowed_cpus
+from kwlab.worker import (
+    DEFINE_KTHREAD_WORK,
+    KthreadWorker,
+    kthread_flush_work,
+    kthread_queue_work,
+    kthread_run_worker_on_cpu,
+)
 
-TINY = Size(rounds=2, works=50, wakes=4, queued=200, births=3, workers=8, many=200, few=50, growth_rounds=2)
+TINY = Size(rounds=2, turns=2, works=50, wakes=4, queued=200, births=3, workers=8, many=200, few=50, growth_rounds=2)
 
 # ------------------------------------------------------------------------------------------------------- statistics
 
@@ -101,9 +109,17 @@ def test_the_warm_up_does_not_count_and_a_round_stays_together() -> None:
     assert samples == {"a": [4, 9], "b": [5, 7], "c": [6, 8]}
 
 
-def test_no_rounds_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"rounds=0"):
-        paired(0, contestants([]))
+def test_a_round_is_worth_the_median_of_its_turns() -> None:
+    calls: list[str] = []
+    samples = paired(1, contestants(calls), turns=3)
+    assert "".join(calls) == "abc" + "abc" + "bca" + "cab"
+    assert samples == {"a": [9], "b": [7], "c": [8]}
+
+
+@pytest.mark.parametrize(("rounds", "turns"), [(0, 1), (1, 0)])
+def test_no_rounds_and_no_turns_are_refused(rounds: int, turns: int) -> None:
+    with pytest.raises(ValueError, match=f"rounds={rounds}, turns={turns}"):
+        paired(rounds, contestants([]), turns)
 
 
 # --------------------------------------------------------------------------------------------------------- verdicts
@@ -247,7 +263,7 @@ def test_throughput_is_measured_with_all_three_in_the_same_rounds() -> None:
     assert set(pool.samples) == {POOL, WORKER}
     assert set(floor.samples) == {WORKER, FLOOR}
     assert pool.samples[WORKER] == floor.samples[WORKER]
-    assert len(pool.details["collections"][WORKER]) == TINY.rounds
+    assert len(pool.ratios) == len(floor.ratios) == TINY.rounds
 
 
 @pytest.mark.threads
@@ -280,6 +296,28 @@ def test_a_worker_that_is_not_pinned_does_not_pass_as_pinned(monkeypatch: pytest
     (found,) = EXPERIMENTS["pinning"](TINY)
     assert isinstance(found, Observation)
     assert not found.met
+
+
+@pytest.mark.threads
+def test_works_that_run_elsewhere_do_not_pass_as_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpus = sorted(allowed_cpus())
+    if len(cpus) < 2:
+        pytest.skip("one CPU: nothing runs elsewhere")
+
+    def moves_about(cpu: int, flags: int, name: str) -> KthreadWorker:
+        worker = kthread_run_worker_on_cpu(cpu, flags, name)
+        assert worker.task is not None
+        pid = worker.task.pid
+        flee = DEFINE_KTHREAD_WORK(lambda work: os.sched_setaffinity(pid, {cpus[0]}))
+        kthread_queue_work(worker, flee)
+        kthread_flush_work(flee)
+        return worker
+
+    monkeypatch.setattr(bench_threads, "kthread_run_worker_on_cpu", moves_about)
+    (found,) = EXPERIMENTS["pinning"](TINY)
+    assert isinstance(found, Observation)
+    assert not found.met
+    assert found.details["ran_on"] == [cpus[0]]
 
 
 @pytest.mark.threads

@@ -39,20 +39,24 @@ def percentile(values: Sequence[float], part: float) -> float:
     return sorted(values)[math.ceil(part / 100 * len(values)) - 1]
 
 
-def paired(rounds: int, contestants: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Let every contestant measure itself once per round, after one warm-up each that does not count.
+def paired(rounds: int, contestants: Mapping[str, Callable[[], float]], turns: int = 1) -> dict[str, list[float]]:
+    """Let the contestants measure themselves in turn, `turns` times per round, after one warm-up that does not count.
 
-    The order rotates, so that nobody always comes first, and what disturbs a round disturbs all in it.
-    Returns each contestant's values, round by round.
+    The order rotates, so that nobody always comes first, and what disturbs a round disturbs all in it. A contestant's
+    value of a round is the median of its turns. Returns each contestant's values, round by round.
     """
-    if rounds < 1:
-        raise ValueError(f"paired(rounds={rounds}): at least one round")
+    if rounds < 1 or turns < 1:
+        raise ValueError(f"paired(rounds={rounds}, turns={turns}): at least one of each")
     names = list(contestants)
     for name in names:
         contestants[name]()
     samples: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
-            samples[name].append(contestants[name]())
+        taken: dict[str, list[float]] = {name: [] for name in names}
+        for turn in range(turns):
+            first = (number + turn) % len(names)
+            for name in names[first:] + names[:first]:
+                taken[name].append(contestants[name]())
+        for name in names:
+            samples[name].append(median(taken[name]))
     return samples

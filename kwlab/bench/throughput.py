@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from kwlab.bench.contestants import FLOOR, POOL, WORKER, bare_thread, idle_pool, idle_worker, nothing
 from kwlab.bench.results import Comparison, Result, Target
 from kwlab.bench.size import Size
-from kwlab.bench.statistics import paired
+from kwlab.bench.statistics import median, paired
 from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_flush_worker, kthread_queue_work
 
 __all__ = ["growth", "throughput", "worker_cost"]
@@ -86,8 +86,13 @@ def throughput(size: Size) -> list[Result]:
             POOL: lambda: pool_cost(size.works, of_pool),
             FLOOR: lambda: floor_cost(size.works),
         },
+        size.turns,
     )
-    details = {"works": size.works, "collections": {WORKER: of_worker[1:], POOL: of_pool[1:]}}
+    details = {
+        "works_per_turn": size.works,
+        "turns_per_round": size.turns,
+        "collections_per_turn": {WORKER: median(of_worker[1:]), POOL: median(of_pool[1:])},
+    }
     target = Target(at_least=10, no_round_below=7)
     with_pool = {name: samples[name] for name in (POOL, WORKER)}
     with_floor = {name: samples[name] for name in (WORKER, FLOOR)}
@@ -111,6 +116,6 @@ def growth(size: Size) -> list[Result]:
         size.growth_rounds,
         {many: lambda: worker_cost(size.many, of_many), few: lambda: _in_batches(size.many, size.few)},
     )
-    details = {"collections": {many: of_many[1:]}}
+    details = {"collections_per_turn": {many: median(of_many[1:])}}
     target = Target(at_most=1.3)
     return [Comparison("growth", "A work among many and among few", "s", samples, many, few, target, details)]
