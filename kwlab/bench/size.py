@@ -10,8 +10,8 @@ class Size:
     """Counts of rounds and of things per round."""
 
     rounds: int = 15
-    turns: int = 5
-    works: int = 10_000
+    turns: int = 3
+    works: int = 50_000
     wakes: int = 300
     queued: int = 20_000
     births: int = 200
@@ -23,14 +23,5 @@ class Size:
 
 FULL = Size()
 QUICK = Size(
-    rounds=12,
-    turns=3,
-    works=10_000,
-    wakes=60,
-    queued=5_000,
-    births=60,
-    workers=300,
-    many=200_000,
-    few=10_000,
-    growth_rounds=5,
+    rounds=12, turns=1, works=30_000, wakes=50, queued=5_000, births=60, workers=200, many=100_000, growth_rounds=3
 )
