@@ -110,6 +110,8 @@ _SECTION_EDGES = {ThreadSpinLock.acquire.__code__, ThreadSpinLock.release.__code
 class ThreadBits(list[bool]):
     """A word of flag bits. Each bit has a place of its own, so that no store can undo another."""
 
+    __slots__ = ()
+
     def __init__(self) -> None:
         super().__init__([False] * 8)
 
