@@ -62,7 +62,7 @@ def test_a_struct_that_does_not_exist_is_named() -> None:
 
 def small_btf(order: str = "<") -> bytes:
     """By hand: ``struct s { int (*f)(const char *, ...); unsigned n[3]; int a:3, b:5; s *const self; };``."""
-    names = b"\0int\0char\0unsigned int\0s\0f\0n\0a\0b\0self\0"
+    names = b"\0int\0char\0unsigned int\0s\0f\0n\0a\0b\0self\0far\0x\0"
 
     def at(name: str) -> int:
         return names.index(b"\0" + name.encode() + b"\0") + 1
@@ -88,6 +88,8 @@ def small_btf(order: str = "<") -> bytes:
             + words(at("self"), 11, 192),  # 9
             head("", 2, 0, 9),  # 10 pointer to s
             head("", 10, 0, 10),  # 11 const pointer
+            head("", 6, 300, 4) + words(*[0] * 600),  # 12 enum of 300 values
+            head("far", 4, 1, 1_000_004, flag=1) + words(at("x"), 1, 8_000_000),  # 13 struct far, x at 1,000,000
         ]
     )
     return struct.pack(f"{order}HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names)) + types + names
@@ -105,6 +107,11 @@ def test_declarations_offsets_and_bit_fields(order: str) -> None:
         Field("self", "struct s *const self", 24, 8),
     )
     assert "int b : 5;" in str(layout)
+
+
+def test_a_long_enum_and_a_far_field_are_read_right() -> None:
+    (layout,) = Btf(small_btf(), "hand").layouts(["far"]).values()
+    assert (layout.size, layout.fields) == (1_000_004, (Field("x", "int x", 1_000_000, 4),))
 
 
 @pytest.mark.parametrize(
