@@ -33,6 +33,7 @@ from kwlab.runtime.states import (
 
 __all__ = ["ThreadRuntime", "ThreadTask", "adopt"]
 
+SIGNAL_DELAY = 0.25  # seconds at most until a sleeping main thread notices a signal
 HUNG_TASK_TIMEOUT = 120.0  # seconds in state D until the sleeper reports itself, as the kernel's default
 
 
@@ -52,6 +53,7 @@ class ThreadTask:
         "pid",
         "runtime",
         "state",
+        "takes_signals",
     )
 
     def __init__(self, runtime: "ThreadRuntime", name: str) -> None:
@@ -67,6 +69,7 @@ class ThreadTask:
         self.irqs_off = 0
         self.kthread: Any = None
         self.kept: list[str] | None = None
+        self.takes_signals = False
 
     @property
     def comm(self) -> str:
@@ -83,15 +86,20 @@ class ThreadTask:
     @interrupts.interruptible
     def _sleep(self) -> None:
         # The sleeper is its own watchdog: an uninterruptible sleep wakes up to say that it hangs.
-        limit = self.runtime.hung_task_timeout if self.state & TASK_UNINTERRUPTIBLE else -1.0
+        patience = self.runtime.hung_task_timeout if self.state & TASK_UNINTERRUPTIBLE else threading.TIMEOUT_MAX
+        # A signal that arrives just before the wait begins does not end it (the C library is not in it yet), and only
+        # the main thread runs Python's handlers: so it looks up now and then.
+        step = SIGNAL_DELAY if self.takes_signals else threading.TIMEOUT_MAX
         if probes:
             self._switched({"prev_state": task_state_to_char(self.state), "out": True})
         self.asleep = True
         try:
             while self.state:
-                if not self._acquire(True, limit):
-                    self.runtime.report_hung(self, limit)
-                    limit = -1.0
+                if not self._acquire(True, min(step, patience)):
+                    patience -= step
+                    if patience <= 0:
+                        self.runtime.report_hung(self, self.runtime.hung_task_timeout)
+                        patience = threading.TIMEOUT_MAX
         except BaseException:
             self.state = TASK_RUNNING
             raise
@@ -322,6 +330,7 @@ def adopt() -> ThreadTask:
     runtime = getattr(local, "runtime", None) or _default
     task = ThreadTask(runtime, threading.current_thread().name)
     task.pid = threading.get_native_id()
+    task.takes_signals = threading.current_thread() is threading.main_thread()
     local.task, local.runtime = task, runtime
     register(get_ident(), task)
     return task
