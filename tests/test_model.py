@@ -13,6 +13,7 @@ from kwlab import (
     DEFINE_KTHREAD_WORK,
     READ_ONCE,
     TASK_INTERRUPTIBLE,
+    TASK_RUNNING,
     TASK_UNINTERRUPTIBLE,
     WRITE_ONCE,
     KthreadWork,
@@ -582,7 +583,7 @@ def wait_for_flag(look_first: bool) -> None:
         wake_up_process(sleeper)
         return 0
 
-    kthread_run(waker, current(), "waker")
+    task = kthread_run(waker, current(), "waker")
     while True:
         if not look_first:
             set_current_state(TASK_INTERRUPTIBLE)
@@ -591,6 +592,8 @@ def wait_for_flag(look_first: bool) -> None:
         if look_first:
             set_current_state(TASK_INTERRUPTIBLE)
         schedule()
+    set_current_state(TASK_RUNNING)
+    join(task)
 
 
 def test_others_may_come_before_a_marked_access() -> None:
