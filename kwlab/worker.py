@@ -42,6 +42,8 @@ from kwlab.sched import (
     TASK_INTERRUPTIBLE,
     TASK_RUNNING,
     WARN_ON,
+    Completion,
+    SpinLock,
     Task,
     current,
     init_completion,
@@ -114,10 +116,10 @@ class KthreadWorker(Struct):
         "work_list",
     )
     # destroy reads it with no lock, the loop's first line writes it with no lock; the kernel lives with both.
-    DATA_RACY = frozenset({"task"})
+    DATA_RACY = frozenset({"task", "kept", "on_deadlock"})
 
     flags: int  # KTW_* bits, set once before the thread starts
-    lock: Any  # guards everything below
+    lock: SpinLock  # guards everything below
     work_list: ListHead  # works ready to run, first in first out
     delayed_work_list: ListHead  # works whose timer is armed, in no useful order
     task: Task | None  # the thread; None while there is none
@@ -193,7 +195,7 @@ class _KthreadFlushWork(Struct):
     __slots__ = ("done", "work")
 
     work: KthreadWork
-    done: Any
+    done: Completion
 
     def __init__(self) -> None:
         self._container = None

@@ -8,7 +8,7 @@ It is run again for every interleaving, so everything it shares it must make its
 from collections.abc import Iterable
 
 from kwlab.explore.depth_first import DepthFirst
-from kwlab.explore.engine import Options, Scenario, search
+from kwlab.explore.engine import Options, Scenario, Search, search
 from kwlab.explore.problems import KINDS
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.verdict import Verdict
@@ -31,22 +31,35 @@ def check(
     executions: int | None = None,
     seconds: float | None = None,
     allow: Iterable[str] = (),
+    races: bool = False,
     options: Options | None = None,
 ) -> Verdict:
-    """Search for an interleaving of `scenario` that goes wrong."""
+    """Search for an interleaving of `scenario` that goes wrong.
+
+    `races`: a data race is a bug too (see `kwlab.explore.races` for what is one).
+    """
     options = options or Options()
     unknown = [kind for kind in allow if kind not in KINDS]
     if unknown:
         raise ValueError(f"check(allow={unknown!r}): the kinds of bug are {', '.join(KINDS)}")
     options.allow = frozenset(allow)
+    options.races = (options.races or races) and "data race" not in options.allow
     strategy = strategy or DepthFirst()
     found = search(scenario, strategy, options, executions=executions, seconds=seconds)
     return Verdict(
         found.bug,
         strategy.guarantee() if found.complete else f"{found.executions:,} interleavings",
+        races=_race_guarantee(strategy, found) if options.races else "not looked for",
         executions=found.executions,
         steps=found.steps,
         states=strategy.states,
         seconds=found.seconds,
         schedule=found.schedule,
     )
+
+
+def _race_guarantee(strategy: Strategy, found: Search) -> str:
+    """How completely data races were looked for: where states were merged, not all ways to the same state were run."""
+    if found.complete and not strategy.states:
+        return strategy.guarantee()
+    return f"every one of the {found.executions:,} executions run"

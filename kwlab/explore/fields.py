@@ -21,34 +21,43 @@ from kwlab.runtime.model_objects import ModelBits, ModelCompletion, ModelSpinLoc
 from kwlab.sched import Bits, Completion, SpinLock
 from kwlab.struct import Struct
 
-__all__ = ["observed_fields"]
+__all__ = ["address", "observed_fields"]
 
 _EMBEDDED_TYPES = (SpinLock, Completion, Bits)
 _EMBEDDED_OBJECTS = (ModelSpinLock, ModelCompletion, ModelBits, ThreadSpinLock, ThreadBits)
 
-# The accessors of one slot. The plain slot is kept under the name ``plain``, where reading it is cheap; a cell's
-# first two items are the epochs of the last write and the last read (see `kwlab.explore.races`).
+# The accessors of one slot. The plain slot is kept under the name ``plain``, where reading it is cheap. What the
+# detector would do with most accesses is done here (see `kwlab.explore.races.Clock` for what is in a cell): every microsecond
+# counts, and a call is dear.
 _ACCESSORS = """
 def get(self):
     try:
-        epoch = local.task.epoch
+        clock = local.task.epoch
     except AttributeError:
-        epoch = None
-    if epoch is not None:
-        cell = epoch.cells.get(id(self) + {offset})
-        if cell is None or (cell[1] is not epoch and cell[0] is not epoch):
-            epoch.detector.read(epoch, id(self) + {offset}, self, {field!r})
+        clock = None
+    if clock is not None:
+        cell = clock.cells.get(id(self) + {offset})
+        if cell is None:
+            clock.cells[id(self) + {offset}] = [None, clock.stamp, self, clock]
+        elif cell[3] is clock:
+            cell[1] = clock.stamp
+        elif cell[1] is not clock.stamp and cell[0] is not clock.stamp:
+            clock.read(cell, self, {field!r})
     return self.{plain}
 
 def set(self, value):
     try:
-        epoch = local.task.epoch
+        clock = local.task.epoch
     except AttributeError:
-        epoch = None
-    if epoch is not None:
-        cell = epoch.cells.get(id(self) + {offset})
-        if cell is None or cell[0] is not epoch:
-            epoch.detector.write(epoch, id(self) + {offset}, self, {field!r})
+        clock = None
+    if clock is not None:
+        cell = clock.cells.get(id(self) + {offset})
+        if cell is None:
+            clock.cells[id(self) + {offset}] = [clock.stamp, None, self, clock]
+        elif cell[3] is clock:
+            cell[0] = clock.stamp
+        elif cell[0] is not clock.stamp:
+            clock.write(cell, self, {field!r})
     self.{plain} = value
 
 def delete(self):
@@ -58,6 +67,7 @@ def delete(self):
 _lock = threading.Lock()
 _explorations = 0
 _undo: list[Callable[[], None]] = []
+_offsets: dict[tuple[type, str], int] = {}
 
 
 @contextmanager
@@ -76,6 +86,14 @@ def observed_fields() -> Iterator[None]:
             if not _explorations:
                 while _undo:
                     _undo.pop()()
+
+
+def address(struct: Any, field: str) -> Any:
+    """Where the field of a struct is, as the detector is told."""
+    for cls in type(struct).__mro__:
+        if (cls, field) in _offsets:
+            return id(struct) + _offsets[cls, field]
+    return id(struct), field
 
 
 def _install() -> None:
@@ -114,15 +132,17 @@ def _is_embedded(cls: type, name: str) -> bool:
 
 def _observe_slot(cls: type, name: str, offset: int) -> None:
     slot, plain = vars(cls)[name], f"_plain_{name}"
+    _offsets[cls, name] = offset
     made: dict[str, Any] = {"local": local}
     # A field's address, as in C: no two fields of living objects share one, since an object is larger than `offset`.
-    exec(_ACCESSORS.format(plain=plain, field=name, offset=offset), made)
+    exec(compile(_ACCESSORS.format(plain=plain, field=name, offset=offset), __file__, "exec"), made)
     setattr(cls, plain, slot)
     setattr(cls, name, property(made["get"], made["set"], made["delete"]))
 
     def restore() -> None:
         setattr(cls, name, slot)
         delattr(cls, plain)
+        del _offsets[cls, name]
 
     _undo.append(restore)
 
@@ -134,16 +154,27 @@ def _observe_attributes(cls: type) -> None:
 
     def get(self: Any, name: str) -> Any:
         value = plain_get(self, name)
-        epoch = getattr(getattr(local, "task", None), "epoch", None)
-        if epoch is not None and name in plain_get(self, "__dict__") and not _embedded_in(self, value):
-            if name not in plain_get(self, "DATA_RACY"):
-                epoch.detector.read(epoch, (id(self), name), self, name)
+        clock = getattr(getattr(local, "task", None), "epoch", None)
+        if clock is not None and name in plain_get(self, "__dict__") and _is_field(self, name, value):
+            cell = clock.cells.get((id(self), name))
+            if cell is None:
+                clock.cells[id(self), name] = [None, clock.stamp, self, clock]
+            elif cell[3] is clock:
+                cell[1] = clock.stamp
+            elif cell[1] is not clock.stamp and cell[0] is not clock.stamp:
+                clock.read(cell, self, name)
         return value
 
     def set(self: Any, name: str, value: Any) -> None:
-        epoch = getattr(getattr(local, "task", None), "epoch", None)
-        if epoch is not None and name not in plain_get(self, "DATA_RACY") and not _embedded_in(self, value):
-            epoch.detector.write(epoch, (id(self), name), self, name)
+        clock = getattr(getattr(local, "task", None), "epoch", None)
+        if clock is not None and _is_field(self, name, value):
+            cell = clock.cells.get((id(self), name))
+            if cell is None:
+                clock.cells[id(self), name] = [clock.stamp, None, self, clock]
+            elif cell[3] is clock:
+                cell[0] = clock.stamp
+            elif cell[0] is not clock.stamp:
+                clock.write(cell, self, name)
         plain_set(self, name, value)
 
     cls.__getattribute__ = get  # type: ignore[assignment,method-assign]
@@ -159,7 +190,9 @@ def _observe_attributes(cls: type) -> None:
     _undo.append(restore)
 
 
-def _embedded_in(struct: Any, value: Any) -> bool:
+def _is_field(struct: Any, name: str, value: Any) -> bool:
+    if name == "_container" or name in type(struct).DATA_RACY:
+        return False
     if isinstance(value, Struct):
-        return vars(Struct)["_container"].__get__(value) is struct
-    return isinstance(value, _EMBEDDED_OBJECTS)
+        return vars(Struct)["_container"].__get__(value) is not struct
+    return not isinstance(value, _EMBEDDED_OBJECTS)

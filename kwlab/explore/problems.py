@@ -19,6 +19,7 @@ __all__ = ["KINDS", "Bug", "bug_of"]
 # Every kind of bug there is, for `check(allow=...)`.
 KINDS = (
     "assertion",
+    "data race",
     "deadlock",
     "endless",
     "exception",

@@ -14,26 +14,28 @@ What puts them in order ("happens before"), and is all that counts here:
 `READ_ONCE` and `WRITE_ONCE` put nothing in order. Two of them never race with each other, one of them and a plain
 access do: both sides have to say that they mean it (as the kernel defines it, tools/memory-model).
 
-Time is counted in epochs: a task begins a new one whenever it hands something over. An epoch knows by its vector
-clock what of every other task lies before it; a field remembers the epochs of its last write and last reads (vector
-clocks with epochs, as in FastTrack, Flanagan and Freund 2009). A race shows in every execution in which nothing puts
-the two accesses in order, whichever comes first; so few executions are enough to see it.
+Every task has a vector clock: how much of each task's life lies before what it does now. It ticks when the task hands
+something over, and its stamp says between which two ticks an access was made; a field remembers the stamps of its last
+write and last reads (FastTrack, Flanagan and Freund 2009). A race shows in every execution in which nothing puts the
+two accesses in order, whichever comes first; so few executions are enough to see it.
 """
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from kwlab.explore.fields import address
 from kwlab.explore.places import file_name, innermost
 from kwlab.runtime.model import ModelRuntime, Observer
-from kwlab.runtime.model_objects import ModelTask
+from kwlab.runtime.model_objects import ModelTask, unobserved
 from kwlab.runtime.model_ops import (
     COMPLETE,
     LOCK,
     READ,
     SCHEDULE,
     SET_BIT,
-    SPAWN,
+    SET_STATE,
+    STORE_STATE,
     TEST_BIT,
     TEST_COMPLETION,
     UNLOCK,
@@ -41,187 +43,247 @@ from kwlab.runtime.model_ops import (
     WAKE,
     WRITE,
 )
-from kwlab.struct import path_of
+from kwlab.struct import Struct, member_names
 
-__all__ = ["Epoch", "RaceDetector"]
+__all__ = ["Clock", "PatientDetector", "RaceDetector"]
 
-_ACQUIRES = frozenset((LOCK, SCHEDULE, WAIT, TEST_BIT, TEST_COMPLETION))
 _READS, _WRITES = "reads", "writes"
 
 
-class Epoch:
-    """What `task` does between two moments in which it hands something over. `before`: the vector clock, by task
-    number; ``before[number]`` is the epoch's own time."""
+Stamp = tuple[int, int]  # a task's number, and how often it had ticked
+Handed = tuple[Stamp, list[int]]  # when something was handed over, and all that lay before
 
-    __slots__ = ("before", "cells", "detector", "number", "task", "time")
 
-    def __init__(self, detector: "RaceDetector", task: ModelTask, before: list[int]) -> None:
+class Clock:
+    """The vector clock of one task, and what the accessors of `kwlab.explore.fields` call: `read` and `write`.
+
+    ``before[n]``: how many ticks of task number n lie before what the task does now; its own count is there too, and in
+    `stamp`, which is a new pair after each tick. `cells`, by address: [stamp of the last write, stamp of the last read
+    or stamps by task number, the struct (so that it lives on), the clock of the only task that has touched it].
+    """
+
+    __slots__ = ("before", "cells", "detector", "number", "stamp")
+
+    def __init__(self, detector: "RaceDetector", number: int, before: list[int]) -> None:
         self.detector = detector
         self.cells = detector.cells
-        self.task = task
-        self.number = task.id
+        self.number = number
         self.before = before
-        while len(before) <= task.id:
-            before.append(0)
-        before[task.id] += 1
-        self.time = before[task.id]
+        self.stamp: Stamp = (number, before[number])
 
-    def follows(self, earlier: "Epoch") -> bool:
-        """True if all of `earlier`, up to what it handed over, lies before this epoch."""
-        number = earlier.number
-        return number == self.number or (number < len(self.before) and self.before[number] >= earlier.time)
+    def hand_over(self) -> Handed:
+        """What was done so far lies before what is done by whoever learns of it; what follows does not."""
+        handed = self.stamp, self.before[:]
+        self.before[self.number] = time = handed[0][1] + 1
+        self.stamp = (self.number, time)
+        return handed
 
-    def learn(self, other: "Epoch") -> None:
-        """All that lies before `other`, and `other` itself, lies before this epoch from now on."""
-        mine, theirs = self.before, other.before
-        number = other.number
-        if number < len(mine) and mine[number] >= other.time:
-            return
-        mine.extend([0] * (len(theirs) - len(mine)))
-        for index, time in enumerate(theirs):
-            if time > mine[index]:
-                mine[index] = time
+    def learn(self, handed: Handed) -> None:
+        """What was handed over lies before what is done from now on."""
+        (giver, time), theirs = handed
+        mine = self.before
+        if mine[giver] < time:
+            for number, known in enumerate(theirs):
+                if known > mine[number]:
+                    mine[number] = known
+
+    def follows(self, stamp: Stamp) -> bool:
+        """True if what was done at `stamp` lies before what is done now."""
+        return self.before[stamp[0]] >= stamp[1]
+
+    def read(self, cell: list[Any], struct: Any, field: str) -> None:
+        """The first plain read of ``struct.field`` since a tick, where others touch it too."""
+        before = self.before
+        written, last, _, _ = cell
+        if written is not None and before[written[0]] < written[1]:
+            self.detector.race(struct, field, (written, _WRITES), (self.stamp, _READS))
+        if last is None:
+            cell[1] = self.stamp
+        elif last.__class__ is tuple:
+            # Of reads in order the last one is enough.
+            cell[1] = self.stamp if before[last[0]] >= last[1] else {last[0]: last, self.number: self.stamp}
+        else:
+            last[self.number] = self.stamp
+        cell[3] = None
+        if self.detector.marked:
+            self._check_marked(struct, field, _READS)
+
+    def write(self, cell: list[Any], struct: Any, field: str) -> None:
+        """The first plain write of ``struct.field`` since a tick, where others touch it too."""
+        before = self.before
+        written, last, _, _ = cell
+        if written is not None and before[written[0]] < written[1]:
+            self.detector.race(struct, field, (written, _WRITES), (self.stamp, _WRITES))
+        if last is not None:
+            for reader in (last,) if last.__class__ is tuple else last.values():
+                if before[reader[0]] < reader[1]:
+                    self.detector.race(struct, field, (reader, _READS), (self.stamp, _WRITES))
+        cell[0], cell[1], cell[3] = self.stamp, None, None
+        if self.detector.marked:
+            self._check_marked(struct, field, _WRITES)
+
+    def _check_marked(self, struct: Any, field: str, how: str) -> None:
+        for (_, other_how), other in self.detector.marked.get((id(struct), field), {}).items():
+            if (how == _WRITES or other_how == _WRITES) and not self.follows(other):
+                self.detector.race(struct, field, (other, other_how), (self.stamp, how))
+
+    def marked(self, struct: Any, field: str, how: str) -> None:
+        """`READ_ONCE` or `WRITE_ONCE` of ``struct.field``."""
+        cell = self.cells.setdefault(address(struct, field), [None, None, struct, None])
+        written, last, _, _ = cell
+        if written is not None and not self.follows(written):
+            self.detector.race(struct, field, (written, _WRITES), (self.stamp, how))
+        if last is not None and how == _WRITES:
+            for reader in (last,) if last.__class__ is tuple else last.values():
+                if not self.follows(reader):
+                    self.detector.race(struct, field, (reader, _READS), (self.stamp, how))
+        cell[3] = None
+        self.detector.marked.setdefault((id(struct), field), {})[self.number, how] = self.stamp
 
 
 class RaceDetector:
-    """The detector of one execution. The accessors of `kwlab.explore.fields` call `read` and `write`, at most once per
-    field and epoch; the runtime reports operations. A race ends the execution with kind "data race".
+    """The detector of one execution. A race ends it, with kind "data race"."""
 
-    Where an access was made is not written down, it would cost more than all the rest: with `sites` it is, and the
-    same schedule is run once more to tell it.
-    """
+    clock = Clock
 
-    def __init__(self, runtime: ModelRuntime, sites: bool = False) -> None:
+    def __init__(self, runtime: ModelRuntime) -> None:
         self.runtime = runtime
-        # By address: [epoch of the last write, epoch or epochs of the last reads, the struct (kept alive)].
         self.cells: dict[Any, list[Any]] = {}
-        self.blind = False
-        self._handed: dict[Any, Epoch] = {}  # by lock, completion, flag word; by a woken task
-        self._marked: dict[Any, list[tuple[Epoch, str]]] = {}  # by address
-        self._sites: dict[tuple[Any, int, str], str] | None = {} if sites else None
+        self.clocks: list[Clock] = []
+        self.marked: dict[tuple[int, str], dict[tuple[int, str], Stamp]] = {}  # by field; by task number and how
+        self._handed: dict[Any, Handed] = {}  # by lock, completion and flag word: what it hands to the next
+        self._wakers: dict[ModelTask, list[Handed]] = {}  # whose wake-ups a task has not come back from yet
 
-    # ------------------------------------------------------------------------------------------------------ operations
+    def attach(self) -> None:
+        """Watch the runtime. What its observer looks at is no access of a task."""
+        self.runtime.born = self.born
+        observer = self.runtime.observer
+        if observer is None:
+            self.runtime.observer = self.observe
+            return
+
+        def both(task: ModelTask, op: int, target: Any, result: Any) -> None:
+            self.observe(task, op, target, result)
+            with unobserved(task):
+                observer(task, op, target, result)
+
+        self.runtime.observer = both
+
+    def close(self) -> None:
+        """The execution is over: what is looked at now is no access of a task. Lets go of everything."""
+        for task in self.runtime.all_tasks:
+            task.epoch = None
+        for kept in (self.cells, self.clocks, self.marked, self._handed, self._wakers):
+            kept.clear()  # type: ignore[attr-defined]
 
     def born(self, task: ModelTask) -> None:
         """A new task, made by the running one (or by nobody: the first)."""
         maker = self.runtime.running
-        before = list(maker.epoch.before) if maker is not None and maker.epoch is not None else []
-        task.epoch = Epoch(self, task, before)
+        for clock in self.clocks:
+            clock.before.append(0)
+        before = [0] if maker is None else maker.epoch.hand_over()[1]
+        before[task.id] = 1
+        task.epoch = self.clock(self, task.id, before)
+        self.clocks.append(task.epoch)
 
     def observe(self, task: ModelTask, op: int, target: Any, result: Any) -> None:
         """An operation was done."""
-        if op in _ACQUIRES:
-            if op == LOCK or result is not False:
-                handed = self._handed.get(target)
-                if handed is not None:
-                    task.epoch.learn(handed)
-        elif op == UNLOCK or op == COMPLETE or op == SET_BIT or (op == WAKE and result):
-            epoch = task.epoch
-            earlier = self._handed.get(target)
-            if earlier is not None and op != UNLOCK:
-                epoch.learn(earlier)
-            self._handed[target] = epoch
-            if op == WAKE and target.carrier is None:
-                target.epoch.learn(epoch)
-            task.epoch = Epoch(self, task, list(epoch.before))
-        elif op == SPAWN:
-            task.epoch = Epoch(self, task, list(task.epoch.before))
-        elif op == READ or op == WRITE:
-            self._marked_access(task.epoch, target, result, _READS if op == READ else _WRITES)
+        clock = task.epoch
+        if op == LOCK:
+            handed = self._handed.get(target)
+            if handed is not None and handed[0][0] != task.id:
+                clock.learn(handed)
+        elif op == UNLOCK:
+            self._handed[target] = clock.hand_over()
+        elif op == SET_STATE or op == STORE_STATE:
+            pass  # a task's own business
+        elif op == TEST_BIT or op == WAIT or (op == TEST_COMPLETION and result):
+            if target in self._handed:
+                clock.learn(self._handed[target])
+        elif op == SCHEDULE:
+            for waker in self._wakers.pop(task, ()):
+                clock.learn(waker)
+        elif op == WAKE:
+            if result:
+                handed = clock.hand_over()
+                if target.carrier is None:
+                    target.epoch.learn(handed)
+                else:
+                    self._wakers.setdefault(target, []).append(handed)
+        elif op == COMPLETE or op == SET_BIT:
+            if target in self._handed:
+                clock.learn(self._handed[target])
+            self._handed[target] = clock.hand_over()
+        elif (op == READ or op == WRITE) and result not in target.DATA_RACY:
+            clock.marked(target, result, _READS if op == READ else _WRITES)
 
-    def around(self, observer: Observer | None) -> Observer:
-        """An observer that detects, and calls `observer` too; what that one looks at is no access of the task's."""
-        if observer is None:
-            return self.observe
-        other = observer
+    def race(self, struct: Any, field: str, *accesses: tuple[Stamp, str]) -> None:
+        """End the execution: nothing puts the two `accesses` in order."""
+        tasks = self.runtime.all_tasks
+        tasks[accesses[1][0][0]].epoch = None  # what is looked at from here on is no access of the task
+        first, second = (
+            f"{tasks[number].name} {how} it{self.site(struct, field, number, how)}" for (number, _), how in accesses
+        )
+        self.runtime.fail("data race", f"{_name(struct)}.{field}: {first}; {second}; nothing puts the two in order")
 
-        def both(task: ModelTask, op: int, target: Any, result: Any) -> None:
-            self.observe(task, op, target, result)
-            self.blind = True
-            try:
-                other(task, op, target, result)
-            finally:
-                self.blind = False
+    def site(self, struct: Any, field: str, number: int, how: str) -> str:
+        """Where the access was made; nothing, see `PatientDetector`."""
+        return ""
 
-        return both
 
-    # -------------------------------------------------------------------------------------------------------- accesses
+class _NotingClock(Clock):
+    __slots__ = ()
+    detector: "PatientDetector"
 
-    def read(self, epoch: Epoch, where: Any, struct: Any, field: str) -> None:
-        """A plain read of ``struct.field`` in `epoch`."""
-        if self.blind:
-            return
-        cell = self.cells.get(where)
-        if cell is None:
-            cell = self.cells[where] = [None, None, struct]
-        if self._sites is not None:
-            self._sites[where, epoch.number, _READS] = self._site()
-        written = cell[0]
-        if written is not None and not epoch.follows(written):
-            self._race(struct, field, where, (written, _WRITES), (epoch, _READS))
-        last = cell[1]
-        if last is None or (last.__class__ is Epoch and epoch.follows(last)):
-            cell[1] = epoch
-        elif last.__class__ is Epoch:
-            cell[1] = {last.number: last, epoch.number: epoch}
-        else:
-            last[epoch.number] = epoch
-        if self._marked:
-            self._check_marked(epoch, where, struct, field, _READS)
+    def read(self, cell: list[Any], struct: Any, field: str) -> None:
+        cell[2] = struct
+        self.detector.note(self.number, struct, field, _READS)
+        super().read(cell, struct, field)
 
-    def write(self, epoch: Epoch, where: Any, struct: Any, field: str) -> None:
-        """A plain write of ``struct.field`` in `epoch`."""
-        if self.blind:
-            return
-        cell = self.cells.get(where)
-        if cell is None:
-            cell = self.cells[where] = [None, None, struct]
-        if self._sites is not None:
-            self._sites[where, epoch.number, _WRITES] = self._site()
-        self._check_plain(epoch, cell, where, struct, field, _WRITES)
-        cell[0], cell[1] = epoch, None
-        if self._marked:
-            self._check_marked(epoch, where, struct, field, _WRITES)
+    def write(self, cell: list[Any], struct: Any, field: str) -> None:
+        cell[2] = struct
+        self.detector.note(self.number, struct, field, _WRITES)
+        super().write(cell, struct, field)
 
-    def _check_plain(self, epoch: Epoch, cell: list[Any], where: Any, struct: Any, field: str, how: str) -> None:
-        written, last = cell[0], cell[1]
-        if written is not None and not epoch.follows(written):
-            self._race(struct, field, where, (written, _WRITES), (epoch, how))
-        if how == _WRITES and last is not None:
-            for reader in (last,) if last.__class__ is Epoch else last.values():
-                if not epoch.follows(reader):
-                    self._race(struct, field, where, (reader, _READS), (epoch, how))
+    def marked(self, struct: Any, field: str, how: str) -> None:
+        self.detector.note(self.number, struct, field, how)
+        super().marked(struct, field, how)
 
-    def _check_marked(self, epoch: Epoch, where: Any, struct: Any, field: str, how: str) -> None:
-        for other, other_how in self._marked.get(where, ()):
-            if (how == _WRITES or other_how == _WRITES) and not epoch.follows(other):
-                self._race(struct, field, where, (other, other_how), (epoch, how))
 
-    def _marked_access(self, epoch: Epoch, struct: Any, field: str, how: str) -> None:
-        if field in struct.DATA_RACY:
-            return
-        where = address(struct, field)
-        if self._sites is not None:
-            self._sites[where, epoch.number, how] = self._site()
-        cell = self.cells.setdefault(where, [None, None, struct])
-        self._check_plain(epoch, cell, where, struct, field, how)
-        self._marked.setdefault(where, []).append((epoch, how))
+class _Unowned(dict[Any, Any]):
+    """Cells that nobody owns, so that a clock hears of every first access since a tick."""
 
-    # ------------------------------------------------------------------------------------------------------ the report
+    def get(self, key: Any, default: Any = None) -> Any:
+        return self.setdefault(key, [None, None, None, None])
 
-    def _site(self) -> str:
+
+class PatientDetector(RaceDetector):
+    """Also knows where each access was made. To write that down would cost more than all the rest, so it is done only
+    when there is a race to report: the same schedule is run once more."""
+
+    clock = _NotingClock
+
+    def __init__(self, runtime: ModelRuntime) -> None:
+        super().__init__(runtime)
+        self.cells = _Unowned()
+        self._sites: dict[tuple[int, str, int, str], str] = {}
+
+    def note(self, number: int, struct: Any, field: str, how: str) -> None:
+        """Write down where the running task is."""
         found = innermost(sys._getframe(2))
-        task = self.runtime.running
-        held = ", ".join(lock.name for lock in task.held) if task is not None and task.held else "no lock"
-        if found is None:
-            return f"holding {held}"
-        code, line = found
-        return f"in {code.co_name}(), {file_name(code.co_filename)}:{line}, holding {held}"
+        place = f"in {found[0].co_name}(), {file_name(found[0].co_filename)}:{found[1]}, " if found is not None else ""
+        held = ", ".join(lock.name for lock in self.runtime.all_tasks[number].held) or "no lock"
+        self._sites[id(struct), field, number, how] = f" {place}holding {held}"
 
-    def _race(self, struct: Any, field: str, where: Any, first: tuple[Epoch, str], second: tuple[Epoch, str]) -> None:
-        self.blind = True
-        both = [
-            f"{epoch.task.name} {how} it {self._sites.get((where, epoch.number, how), '') if self._sites else ''}".rstrip()
-            for epoch, how in (first, second)
-        ]
-        self.runtime.fail("data race", f"{path_of(struct)}.{field}: {both[0]}; {both[1]}; nothing puts the two in order")
+    def site(self, struct: Any, field: str, number: int, how: str) -> str:
+        return self._sites.get((id(struct), field, number, how), "")
+
+
+def _name(struct: Any) -> str:
+    """``KthreadWork.node`` for the list head in a work: by type, since addresses say nothing."""
+    container = struct._container
+    if isinstance(container, Struct):
+        for name in member_names(type(container)):
+            if getattr(container, name, None) is struct:
+                return f"{_name(container)}.{name}"
+    return type(struct).__name__

@@ -87,6 +87,7 @@ class ModelRuntime:
         self.ended_at: TracebackType | None = None  # where `fail` was called, if that ended it
         self.crash: BaseException | None = None
         self.result: object = None  # what the scenario returned
+        self.born: Callable[[ModelTask], object] | None = None  # called with every new task
         self._freeze = ModelBits(self)
         self._stopping = False
         self._swallowed = 0
@@ -281,6 +282,8 @@ class ModelRuntime:
         task = ModelTask(self, len(self.all_tasks), name, entry)
         self.all_tasks.append(task)
         self.live.append(task)
+        if self.born is not None:
+            self.born(task)
         return task
 
     def attach(self, device: Device) -> ModelTask:
