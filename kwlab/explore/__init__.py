@@ -5,6 +5,19 @@ from kwlab.explore.engine import Options
 from kwlab.explore.problems import Bug
 from kwlab.explore.replay import ScheduleError, replay
 from kwlab.explore.stress import Stress, stress
+from kwlab.explore.trace import Trace, record
 from kwlab.explore.verdict import Verdict
 
-__all__ = ["Bug", "Options", "ScheduleError", "Stress", "Verdict", "check", "join", "replay", "stress"]
+__all__ = [
+    "Bug",
+    "Options",
+    "ScheduleError",
+    "Stress",
+    "Trace",
+    "Verdict",
+    "check",
+    "join",
+    "record",
+    "replay",
+    "stress",
+]
