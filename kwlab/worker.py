@@ -14,7 +14,7 @@ destroyed. Mirrors kernel/kthread.c and include/linux/kthread.h, Linux 6.18: sam
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from kwlab.errors import DeadlockError, LockingError
 from kwlab.freezer import freezing, set_freezable, try_to_freeze
@@ -130,7 +130,7 @@ class KthreadWorker(Struct):
     def __init__(self) -> None:
         self._container = None
         self.flags = 0
-        self.lock = _NeverInitialised()
+        self.lock = cast(SpinLock, _NeverInitialised())
         embed(self, "work_list", ListHead())
         embed(self, "delayed_work_list", ListHead())
         self.task = self.current_work = None

@@ -119,9 +119,7 @@ def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
         wanted = next(steps, None)
         return next((task for task in enabled if task.id == wanted), None)
 
-    again = ModelRuntime(
-        choose, first.carriers, every_step=True, limit=first.limit, warnings_end=first.warnings_end
-    )
+    again = ModelRuntime(choose, first.carriers, every_step=True, limit=first.limit, warnings_end=first.warnings_end)
     PatientDetector(again).attach()
     ending = again.run(scenario)
     assert first.ending is not None

@@ -6,7 +6,7 @@ is taken back when the exploration is over, so that structs cost nothing where n
 threads meanwhile goes through the property too, which finds no `epoch` on its task and leaves it alone.
 
 Embedded structs, locks and completions are no fields in this sense: in C their name is an address, and no memory is
-read to compute it.
+read to compute it. The two links of a list head are one field: whoever reads one of them reads the list.
 """
 
 import threading
@@ -15,20 +15,23 @@ from contextlib import contextmanager
 from types import MemberDescriptorType
 from typing import Any
 
+from kwlab.listhead import ListHead
 from kwlab.runtime.base import local
 from kwlab.runtime.locks import ThreadBits, ThreadSpinLock
 from kwlab.runtime.model_objects import ModelBits, ModelCompletion, ModelSpinLock
 from kwlab.sched import Bits, Completion, SpinLock
 from kwlab.struct import Struct
 
-__all__ = ["address", "observed_fields"]
+__all__ = ["LINKS", "address", "observed_fields"]
+
+LINKS = "links"  # what the two links of a list head are called together
 
 _EMBEDDED_TYPES = (SpinLock, Completion, Bits)
 _EMBEDDED_OBJECTS = (ModelSpinLock, ModelCompletion, ModelBits, ThreadSpinLock, ThreadBits)
 
 # The accessors of one slot. The plain slot is kept under the name ``plain``, where reading it is cheap. What the
-# detector would do with most accesses is done here (see `kwlab.explore.races.Clock` for what is in a cell): every microsecond
-# counts, and a call is dear.
+# detector does with most accesses is done here, because a call is dear; `kwlab.explore.races.Clock` tells what is in
+# a cell.
 _ACCESSORS = """
 def get(self):
     try:
@@ -36,9 +39,9 @@ def get(self):
     except AttributeError:
         clock = None
     if clock is not None:
-        cell = clock.cells.get(id(self) + {offset})
+        cell = clock.cells.get({address})
         if cell is None:
-            clock.cells[id(self) + {offset}] = [None, clock.stamp, self, clock]
+            clock.cells[{address}] = [None, clock.stamp, self, clock]
         elif cell[3] is clock:
             cell[1] = clock.stamp
         elif cell[1] is not clock.stamp and cell[0] is not clock.stamp:
@@ -51,9 +54,9 @@ def set(self, value):
     except AttributeError:
         clock = None
     if clock is not None:
-        cell = clock.cells.get(id(self) + {offset})
+        cell = clock.cells.get({address})
         if cell is None:
-            clock.cells[id(self) + {offset}] = [clock.stamp, None, self, clock]
+            clock.cells[{address}] = [clock.stamp, None, self, clock]
         elif cell[3] is clock:
             cell[0] = clock.stamp
         elif cell[0] is not clock.stamp:
@@ -89,7 +92,9 @@ def observed_fields() -> Iterator[None]:
 
 
 def address(struct: Any, field: str) -> Any:
-    """Where the field of a struct is, as the detector is told."""
+    """Where the field of a struct is: the key of its cell."""
+    if isinstance(struct, ListHead):
+        return struct
     for cls in type(struct).__mro__:
         if (cls, field) in _offsets:
             return id(struct) + _offsets[cls, field]
@@ -97,8 +102,7 @@ def address(struct: Any, field: str) -> Any:
 
 
 def _install() -> None:
-    def observe_new(cls: type[Struct], **options: Any) -> None:
-        super(Struct, cls).__init_subclass__(**options)
+    def observe_new(cls: type[Struct], /) -> None:
         _observe(cls)
 
     Struct.__init_subclass__ = classmethod(observe_new)  # type: ignore[assignment]
@@ -108,6 +112,7 @@ def _install() -> None:
 
 
 def _all_below(cls: type) -> Iterator[type[Struct]]:
+    below: type[Struct]
     for below in cls.__subclasses__():
         yield below
         yield from _all_below(below)
@@ -133,9 +138,10 @@ def _is_embedded(cls: type, name: str) -> bool:
 def _observe_slot(cls: type, name: str, offset: int) -> None:
     slot, plain = vars(cls)[name], f"_plain_{name}"
     _offsets[cls, name] = offset
-    made: dict[str, Any] = {"local": local}
     # A field's address, as in C: no two fields of living objects share one, since an object is larger than `offset`.
-    exec(compile(_ACCESSORS.format(plain=plain, field=name, offset=offset), __file__, "exec"), made)
+    where, field = ("self", LINKS) if cls is ListHead else (f"id(self) + {offset}", name)
+    made: dict[str, Any] = {"local": local}
+    exec(compile(_ACCESSORS.format(plain=plain, field=field, address=where), __file__, "exec"), made)
     setattr(cls, plain, slot)
     setattr(cls, name, property(made["get"], made["set"], made["delete"]))
 
@@ -149,7 +155,8 @@ def _observe_slot(cls: type, name: str, offset: int) -> None:
 
 def _observe_attributes(cls: type) -> None:
     """For a class whose objects have a ``__dict__``: whatever is in there is a field."""
-    plain_get, plain_set = cls.__getattribute__, cls.__setattr__
+    plain_get: Any = cls.__getattribute__
+    plain_set: Any = cls.__setattr__
     own = [(name, vars(cls).get(name)) for name in ("__getattribute__", "__setattr__")]
 
     def get(self: Any, name: str) -> Any:

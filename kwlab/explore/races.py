@@ -21,12 +21,12 @@ two accesses in order, whichever comes first; so few executions are enough to se
 """
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
-from kwlab.explore.fields import address
+from kwlab.explore.fields import LINKS, address
 from kwlab.explore.places import file_name, innermost
-from kwlab.runtime.model import ModelRuntime, Observer
+from kwlab.listhead import ListHead
+from kwlab.runtime.model import ModelRuntime
 from kwlab.runtime.model_objects import ModelTask, unobserved
 from kwlab.runtime.model_ops import (
     COMPLETE,
@@ -174,7 +174,7 @@ class RaceDetector:
         for task in self.runtime.all_tasks:
             task.epoch = None
         for kept in (self.cells, self.clocks, self.marked, self._handed, self._wakers):
-            kept.clear()  # type: ignore[attr-defined]
+            kept.clear()
 
     def born(self, task: ModelTask) -> None:
         """A new task, made by the running one (or by nobody: the first)."""
@@ -191,15 +191,16 @@ class RaceDetector:
         clock = task.epoch
         if op == LOCK:
             handed = self._handed.get(target)
-            if handed is not None and handed[0][0] != task.id:
+            if handed is not None:
                 clock.learn(handed)
         elif op == UNLOCK:
             self._handed[target] = clock.hand_over()
         elif op == SET_STATE or op == STORE_STATE:
             pass  # a task's own business
         elif op == TEST_BIT or op == WAIT or (op == TEST_COMPLETION and result):
-            if target in self._handed:
-                clock.learn(self._handed[target])
+            handed = self._handed.get(target)
+            if handed is not None:
+                clock.learn(handed)
         elif op == SCHEDULE:
             for waker in self._wakers.pop(task, ()):
                 clock.learn(waker)
@@ -211,11 +212,13 @@ class RaceDetector:
                 else:
                     self._wakers.setdefault(target, []).append(handed)
         elif op == COMPLETE or op == SET_BIT:
-            if target in self._handed:
-                clock.learn(self._handed[target])
+            handed = self._handed.get(target)
+            if handed is not None:
+                clock.learn(handed)
             self._handed[target] = clock.hand_over()
         elif (op == READ or op == WRITE) and result not in target.DATA_RACY:
-            clock.marked(target, result, _READS if op == READ else _WRITES)
+            field = LINKS if isinstance(target, ListHead) else result
+            clock.marked(target, field, _READS if op == READ else _WRITES)
 
     def race(self, struct: Any, field: str, *accesses: tuple[Stamp, str]) -> None:
         """End the execution: nothing puts the two `accesses` in order."""
@@ -224,7 +227,8 @@ class RaceDetector:
         first, second = (
             f"{tasks[number].name} {how} it{self.site(struct, field, number, how)}" for (number, _), how in accesses
         )
-        self.runtime.fail("data race", f"{_name(struct)}.{field}: {first}; {second}; nothing puts the two in order")
+        name = _name(struct) if field == LINKS else f"{_name(struct)}.{field}"
+        self.runtime.fail("data race", f"{name}: {first}; {second}; nothing puts the two in order")
 
     def site(self, struct: Any, field: str, number: int, how: str) -> str:
         """Where the access was made; nothing, see `PatientDetector`."""
