@@ -4,7 +4,7 @@ Colours are JupyterLab's own variables, so a picture is readable in its light an
 reader's preference decides. No colour carries a meaning that shape or text does not carry too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 
 __all__ = ["LINE", "Picture", "Svg", "clipped"]
@@ -28,6 +28,8 @@ STYLE = (
     ".kwlab .gap{fill:none;stroke:var(--soft);stroke-width:1.2;stroke-dasharray:4 3}"
     ".kwlab .line{fill:none;stroke:var(--ink);stroke-width:1.3}"
     ".kwlab .back{fill:none;stroke:var(--soft);stroke-width:1.2;stroke-dasharray:5 3}"
+    ".kwlab .thick{fill:none;stroke:var(--mark);stroke-width:3}"
+    ".kwlab .dots{fill:none;stroke:var(--ink);stroke-width:2;stroke-dasharray:1.5 4}"
     ".kwlab .head{fill:var(--ink)}.kwlab .backhead{fill:var(--soft)}"
 )
 
@@ -90,6 +92,12 @@ class Svg:
             f'<path class="{kind}" d="{path}"/>'
             f'<path class="{head}" d="M{x1:g} {y1:g}L{left[0]:g} {left[1]:g}L{right[0]:g} {right[1]:g}Z"/>'
         )
+
+    def line(self, points: Iterable[tuple[float, float]], kind: str = "line", title: str = "") -> None:
+        """A line through `points`; `kind`: line, or back (dashed)."""
+        path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        inside = f"<title>{escape(title)}</title>" if title else ""
+        self._parts.append(f'<path class="{kind}" d="{path}">{inside}</path>')
 
     def dot(self, x: float, y: float) -> None:
         """Where a pointer starts."""
