@@ -5,14 +5,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from kwlab import LockingError, current, record
 from kwlab.runtime.base import probes
-from kwlab.runtime.locks import ThreadBits, ThreadSpinLock
+from kwlab.runtime.locks import PAUSE, SPINS, ThreadBits, ThreadSpinLock
 
 pytestmark = pytest.mark.threads
 
@@ -205,8 +205,8 @@ def test_a_handler_that_interrupts_the_holder_at_any_bytecode_is_refused_or_serv
     assert {("acquire", "got it"), ("acquire", "refused"), ("release", "got it"), ("release", "refused")} <= seen
 
 
-def test_a_handler_that_interrupts_a_waiter_waits_too(lock: ThreadSpinLock) -> None:
-    """It is no holder, so its handler is not refused: whoever holds the lock lets go in the end."""
+def test_a_handler_that_interrupts_a_waiter_waits_too(lock: ThreadSpinLock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no holder, so its handler is not refused, however long it takes until the holder lets go."""
     taken, let_go = threading.Event(), threading.Event()
     order: list[str] = []
 
@@ -224,8 +224,16 @@ def test_a_handler_that_interrupts_a_waiter_waits_too(lock: ThreadSpinLock) -> N
             order.append(event)
             if len(order) == 1:
                 signal.raise_signal(signal.SIGUSR1)
-            else:
-                let_go.set()
+
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3 * SPINS:
+            let_go.set()
+        time.sleep(seconds)
+
+    monkeypatch.setattr("kwlab.runtime.locks.time", SimpleNamespace(sleep=pause))
 
     holder = threading.Thread(target=hold)
     previous = signal.signal(signal.SIGUSR1, handler)
@@ -239,6 +247,9 @@ def test_a_handler_that_interrupts_a_waiter_waits_too(lock: ThreadSpinLock) -> N
         signal.signal(signal.SIGUSR1, previous)
         holder.join(LIMIT)
     assert order == ["lock_contended", "lock_contended", "handler"]
+    # It only yields at first; after that it lets others have the CPU.
+    assert set(pauses[:SPINS]) == {0}
+    assert set(pauses[SPINS : 3 * SPINS]) == {PAUSE}
     assert lock.free
 
 
