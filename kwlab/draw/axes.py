@@ -6,7 +6,7 @@ from kwlab.draw.svg import Svg
 
 __all__ = ["Axes", "seconds"]
 
-LEFT, RIGHT, TOP, BOTTOM = 90, 20, 30, 44
+LEFT, RIGHT, TOP, BOTTOM = 150, 40, 30, 44
 
 
 def seconds(value: float) -> str:
@@ -36,11 +36,11 @@ class Axes:
 
     def frame(self, y_name: str, x_ticks: list[tuple[float, str]], y_ticks: list[tuple[float, str]]) -> None:
         """The axes, their numbers, and over the y axis what it counts."""
-        self.svg.line([(LEFT, TOP), (LEFT, TOP + self.height), (LEFT + self.width, TOP + self.height)])
+        self.svg.path([(LEFT, TOP), (LEFT, TOP + self.height), (LEFT + self.width, TOP + self.height)])
         self.svg.text(10, TOP - 12, y_name, "soft")
         for value, words in x_ticks:
-            self.svg.line([(self.x(value), TOP + self.height), (self.x(value), TOP + self.height + 5)])
+            self.svg.path([(self.x(value), TOP + self.height), (self.x(value), TOP + self.height + 5)])
             self.svg.text(self.x(value), TOP + self.height + 20, words, "soft", "middle")
         for value, words in y_ticks:
-            self.svg.line([(LEFT - 5, self.y(value)), (LEFT, self.y(value))])
+            self.svg.path([(LEFT - 5, self.y(value)), (LEFT, self.y(value))])
             self.svg.text(LEFT - 10, self.y(value) + 4, words, "soft", "end")

@@ -10,11 +10,11 @@ from kwlab.trace.match import Run
 
 __all__ = ["delays_picture", "depth_picture", "timeline_picture"]
 
-WIDTH = 860
+WIDTH = 900
 LANE = 46
 MOST_LANES = 12
 NARROW = 2.0  # pixels: runs that are narrower are drawn as one with their neighbours
-DASHES = ("line", "back", "thick", "dots")
+DASHES = ("", "6 3", "1.5 4", "12 3 2 3")
 
 
 def timeline_picture(analysis: Analysis) -> Picture:
@@ -26,14 +26,14 @@ def timeline_picture(analysis: Analysis) -> Picture:
     for number, worker in enumerate(workers):
         y = 26 + LANE * number
         runs = [run for run in analysis.runs if run.worker == worker.address]
-        svg.text(4, y + 14, clipped(worker.name, 11))
-        svg.line([(LEFT, y + 22), (LEFT + axes.width, y + 22)], "back")
+        svg.text(4, y + 14, clipped(worker.name, 18))
+        svg.path([(LEFT, y + 22), (LEFT + axes.width, y + 22)], "back")
         for first, last, count in _joined(runs, axes, analysis.last):
             title = _title(first) if count == 1 else f"{count} runs, the first is {_title(first)}"
             svg.box(axes.x(first.started), y, max(last - axes.x(first.started), 1.0), 18, "fill", title)
         for run in runs:
             if run.queued is not None:
-                svg.line([(axes.x(run.queued.time), y + 24), (axes.x(run.queued.time), y + 30)])
+                svg.path([(axes.x(run.queued.time), y + 24), (axes.x(run.queued.time), y + 30)])
         said.append(f"{worker.name}: {worker.runs} runs, busy {seconds(worker.time.total)}")
     ticks = _time_ticks(analysis)
     for value, words in ticks:
@@ -57,7 +57,9 @@ def _joined(runs: Sequence[Run], axes: Axes, end: float) -> list[tuple[Run, floa
 
 def _title(run: Run) -> str:
     time = "not ended" if run.time is None else f"ran {seconds(run.time)}"
-    delay = "" if run.delay is None else f", waited {seconds(run.delay)}, queued by {run.queued.by if run.queued else ''}"
+    delay = (
+        "" if run.delay is None else f", waited {seconds(run.delay)}, queued by {run.queued.by if run.queued else ''}"
+    )
     return f"{run.function} on {run.thread}: {time}{delay}"
 
 
@@ -70,7 +72,7 @@ def depth_picture(worker: WorkerSummary, analysis: Analysis) -> Picture:
         points += [(axes.x(time), axes.y(depth)), (axes.x(time), axes.y(now))]
         depth = now
     axes.frame("works waiting", _time_ticks(analysis), [(value, str(value)) for value in {0, worker.depth.most}])
-    svg.line([*points, (axes.x(analysis.last), axes.y(depth))])
+    svg.path([*points, (axes.x(analysis.last), axes.y(depth))])
     return svg.picture(f"Works waiting for {worker.name} over time: at most {worker.depth.most}, at the end {depth}.")
 
 
@@ -96,9 +98,9 @@ def delays_picture(delays: Mapping[str, Sequence[float]], what: str = "from queu
     axes.frame(f"share of works, by time {what}", ticks, [(part, f"{part:.0%}") for part in (0, 0.5, 1)])
     said = []
     for number, (name, values) in enumerate(series.items()):
-        kind, y = DASHES[number % len(DASHES)], 290 + LINE * number
-        svg.line(_shares(values, axes), kind, name)
-        svg.line([(LEFT, y), (LEFT + 40, y)], kind)
+        dashes, y = DASHES[number % len(DASHES)], 290 + LINE * number
+        svg.path(_shares(values, axes), "line", name, dashes)
+        svg.path([(LEFT, y), (LEFT + 40, y)], "line", "", dashes)
         median, worst = values[len(values) // 2], values[-1]
         words = f"{name}: {len(values)} works, half within {seconds(median)}, the slowest {seconds(worst)}"
         svg.text(LEFT + 50, y + 4, words)

@@ -1,7 +1,7 @@
 """The kthread workers of this machine's kernel, and kwlab's own, seen the same way.
 
-The kernel keeps no list of its workers: a kthread is one if its stack has kthread_worker_fn on it. An idle one sleeps in
-that very function, so `wchan` says it too. Both need root; without, workers are known by the names that the kernel's
+The kernel keeps no list of its workers: a kthread is one if its stack has kthread_worker_fn on it. An idle one sleeps
+in that very function, so `wchan` says it too. Both need root; without, workers are known by the names that the kernel's
 own users give them.
 """
 

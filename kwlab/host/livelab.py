@@ -1,8 +1,8 @@
 """Making the real kernel queue real works, without a module: expedited RCU grace periods.
 
-In Linux 6.18 ``synchronize_rcu_expedited()`` queues one `kthread_work` (`wait_rcu_exp_gp`) on the worker
-`rcu_exp_gp_kthread_worker`. Two ways to have it called (kernel/rcu/tree_exp.h, kernel/sched/membarrier.c, fs/namespace.c):
-``membarrier(MEMBARRIER_CMD_GLOBAL)`` while /sys/kernel/rcu_expedited is on, and unmounting a file system.
+In Linux 6.18 ``synchronize_rcu_expedited()`` (kernel/rcu/tree_exp.h) queues one `kthread_work`, `wait_rcu_exp_gp`, on
+the worker `rcu_exp_gp_kthread_worker`. Two ways to have it called: ``membarrier(MEMBARRIER_CMD_GLOBAL)`` while
+/sys/kernel/rcu_expedited is on (kernel/sched/membarrier.c), and unmounting a file system (fs/namespace.c).
 """
 
 import ctypes

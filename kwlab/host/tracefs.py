@@ -122,7 +122,8 @@ def _remove(folder: Path) -> None:
         (folder / "tracing_on").write_text("0")
     with suppress(OSError):
         (folder / "events/enable").write_text("0")
-    os.rmdir(folder)
+    with suppress(FileNotFoundError):  # somebody else has removed it
+        os.rmdir(folder)
 
 
 def _remove_forgotten(instances: Path) -> None:

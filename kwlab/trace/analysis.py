@@ -196,7 +196,7 @@ class Analysis:
 
 
 def analyse(events: Iterable[Event]) -> Analysis:
-    """The analysis of a whole trace. A `TraceReader` says where events were lost; other events are taken as complete."""
+    """The analysis of a whole trace. Where events were lost, a `TraceReader` says; others have all."""
     analysis, seen_lost = Analysis(), 0
     counts = events.counts if isinstance(events, TraceReader) else None
     for event in events:

@@ -155,9 +155,7 @@ class Matcher:
             self._overtake(worker, queued, event.time)
         behind = _behind(worker.recent, queued, event.time)
         function = str(event.fields["function"])
-        self._running[pid] = Run(
-            work, function, name, event.task, pid, event.cpu, queued, event.time, None, behind
-        )
+        self._running[pid] = Run(work, function, name, event.task, pid, event.cpu, queued, event.time, None, behind)
         self._running_works[work] = pid
 
     def _overtake(self, worker: _Worker, started: Queued, now: float) -> None:

@@ -2,13 +2,14 @@
 
 import gzip
 import io
+import re
 import shutil
 import subprocess
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from kwlab.trace.line import LineError, lost_events, parse_event
 from kwlab.tracepoint import Event
@@ -17,6 +18,7 @@ __all__ = ["Counts", "TraceError", "TraceReader"]
 
 GZIP = b"\x1f\x8b"
 TRACE_DAT = b"\x17\x08\x44tracing"
+INSTANCE = re.compile(r"^[^\s:]+: +(?=\S)")  # which trace-cmd puts before events of a trace instance
 SHOWN = 20  # lines that were skipped, of which number and reason are kept
 LONGEST = 16_384  # characters; a longer line is no line of a trace
 STEP = 4096  # lines from one call of `progress` to the next
@@ -85,7 +87,7 @@ class TraceReader:
                 yield from self._of_trace_cmd(path)
                 return
             size = path.stat().st_size
-            plain: IO[bytes] = gzip.open(file) if head.startswith(GZIP) else file
+            plain: Any = gzip.open(file) if head.startswith(GZIP) else file
             tell = file.raw.tell
             yield from self._events(_text(plain), lambda: self._progress and self._progress(tell(), size))
 
@@ -93,12 +95,12 @@ class TraceReader:
         program = shutil.which("trace-cmd")
         if program is None:
             raise TraceError(f"{self.name} is a trace.dat, which the program trace-cmd reads; it is not installed here")
-        # -R would leave the payload unread, -t keeps nanoseconds.
-        with subprocess.Popen([program, "report", "-t", "-i", str(path)], stdout=-1, stderr=-3) as process:
+        command = [program, "report", "-t", "-i", str(path)]  # -t keeps nanoseconds
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
             assert process.stdout is not None
-            yield from self._events(_text(process.stdout), lambda: None)
-        if process.returncode:
-            raise TraceError(f"{self.name}: line {self.counts.lines}: trace-cmd gave up ({process.returncode})")
+            yield from self._events((INSTANCE.sub("", line) for line in _text(process.stdout)), lambda: None)
+        if process.returncode or not self.counts.lines:
+            raise TraceError(f"{self.name}: line {self.counts.lines}: trace-cmd cannot read on: the file is damaged")
 
     def _events(self, lines: Iterable[str], tell: Callable[[], object]) -> Iterator[Event]:
         counts = self.counts
@@ -137,3 +139,4 @@ def _text(file: IO[bytes]) -> Iterator[str]:
     text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="\n")
     while line := text.readline(LONGEST):
         yield line
+    text.detach()  # the file is closed by whoever opened it
