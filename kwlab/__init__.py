@@ -43,12 +43,16 @@ if TYPE_CHECKING:
     from kwlab.host.procfs import proc_thread
     from kwlab.host.structs import compare_structs, kernel_struct
     from kwlab.widgets.live import LiveQueue
+    from kwlab.widgets.player import Player
     from kwlab.widgets.predict import Predict
+    from kwlab.widgets.scheduler import BeTheScheduler
     from kwlab.widgets.structs import StructExplorer
 
 # Pictures and widgets are imported when they are first used: ipywidgets alone takes longer than all the rest.
 _LATER = {
+    "BeTheScheduler": "kwlab.widgets.scheduler",
     "LiveQueue": "kwlab.widgets.live",
+    "Player": "kwlab.widgets.player",
     "Predict": "kwlab.widgets.predict",
     "StructExplorer": "kwlab.widgets.structs",
     "compare_structs": "kwlab.host.structs",
@@ -80,8 +84,10 @@ __all__ = [
     *_struct,
     *_timer,
     *_worker,
+    "BeTheScheduler",
     "Event",
     "LiveQueue",
+    "Player",
     "Predict",
     "Recorder",
     "StructExplorer",
