@@ -10,6 +10,7 @@ from typing import Any as _Any
 from kwlab.checking import check
 from kwlab.errors import *  # noqa: F403
 from kwlab.errors import __all__ as _errors
+from kwlab.explore import join, stress
 from kwlab.face import *  # noqa: F403
 from kwlab.face import __all__ as _face
 from kwlab.freezer import *  # noqa: F403
@@ -104,9 +105,11 @@ __all__ = [
     "struct_picture",
     "check",
     "hint",
+    "join",
     "reset",
     "solution",
     "status",
+    "stress",
 ]
 
 _catch_print_in_works()
