@@ -53,12 +53,16 @@ if TYPE_CHECKING:
     from kwlab.trace.reader import TraceError, TraceReader
     from kwlab.trace.recorded import recorded_trace, recorded_traces
     from kwlab.widgets.live import LiveQueue
+    from kwlab.widgets.player import Player
     from kwlab.widgets.predict import Predict
+    from kwlab.widgets.scheduler import BeTheScheduler
     from kwlab.widgets.structs import StructExplorer
 
 # Pictures and widgets are imported when they are first used: ipywidgets alone takes longer than all the rest.
 _LATER = {
+    "BeTheScheduler": "kwlab.widgets.scheduler",
     "LiveQueue": "kwlab.widgets.live",
+    "Player": "kwlab.widgets.player",
     "Predict": "kwlab.widgets.predict",
     "StructExplorer": "kwlab.widgets.structs",
     "ThreadFiles": "kwlab.host.threadfiles",
@@ -107,8 +111,10 @@ __all__ = [
     *_struct,
     *_timer,
     *_worker,
+    "BeTheScheduler",
     "Event",
     "LiveQueue",
+    "Player",
     "Predict",
     "Recorder",
     "StructExplorer",
