@@ -25,6 +25,7 @@ from kwlab.struct import Struct
 __all__ = ["LINKS", "address", "observed_fields"]
 
 LINKS = "links"  # what the two links of a list head are called together
+_PLAIN = "_plain_"
 
 _EMBEDDED_TYPES = (SpinLock, Completion, Bits)
 _EMBEDDED_OBJECTS = (ModelSpinLock, ModelCompletion, ModelBits, ThreadSpinLock, ThreadBits)
@@ -123,10 +124,14 @@ def _observe(cls: type[Struct]) -> None:
         if not any(base.__dictoffset__ for base in cls.__mro__[1:] if issubclass(base, Struct)):
             _observe_attributes(cls)
         return
-    slots = [name for name, value in vars(cls).items() if isinstance(value, MemberDescriptorType)]
+    slots = [name for name, value in vars(cls).items() if _is_slot(name, value)]
     for offset, name in enumerate(slots, 1):
         if name not in cls.DATA_RACY and not _is_embedded(cls, name):
             _observe_slot(cls, name, offset)
+
+
+def _is_slot(name: str, value: object) -> bool:
+    return isinstance(value, MemberDescriptorType) and not name.startswith(_PLAIN)
 
 
 def _is_embedded(cls: type, name: str) -> bool:
@@ -136,7 +141,7 @@ def _is_embedded(cls: type, name: str) -> bool:
 
 
 def _observe_slot(cls: type, name: str, offset: int) -> None:
-    slot, plain = vars(cls)[name], f"_plain_{name}"
+    slot, plain = vars(cls)[name], _PLAIN + name
     _offsets[cls, name] = offset
     # A field's address, as in C: no two fields of living objects share one, since an object is larger than `offset`.
     where, field = ("self", LINKS) if cls is ListHead else (f"id(self) + {offset}", name)
@@ -145,12 +150,8 @@ def _observe_slot(cls: type, name: str, offset: int) -> None:
     setattr(cls, plain, slot)
     setattr(cls, name, property(made["get"], made["set"], made["delete"]))
 
-    def restore() -> None:
-        setattr(cls, name, slot)
-        delattr(cls, plain)
-        del _offsets[cls, name]
-
-    _undo.append(restore)
+    # The plain name stays: another thread may be between the property and the slot.
+    _undo.append(lambda: setattr(cls, name, slot))
 
 
 def _observe_attributes(cls: type) -> None:
