@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from kwlab.explore.bounding import CompleteFirst, IterativeBounding
 from kwlab.explore.engine import Options, Scenario, Search, search
+from kwlab.explore.invariants import chosen
 from kwlab.explore.problems import KINDS
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.verdict import Verdict
@@ -35,6 +36,7 @@ def check(
     seconds: float | None = None,
     allow: Iterable[str] = (),
     races: bool = False,
+    invariants: bool | Iterable[str] = False,
     options: Options | None = None,
 ) -> Verdict:
     """Search for an interleaving of `scenario` that goes wrong.
@@ -45,6 +47,7 @@ def check(
     `bound`: only interleavings with at most so many preemptions. `strategy`: another way to search. `executions`
     and `seconds` are the budget; the default is `EXECUTIONS`, for a strategy of your own none. `allow` names kinds of
     bug (`KINDS`) that are none here. `races`: a data race is a bug too (see `kwlab.explore.races` for what is one).
+    `invariants`: the names of those to be watched, or True for all (see `kwlab.explore.invariants`).
     `options`: see `Options`.
 
     Errors: `ValueError` for an impossible budget or an unknown kind; `NonDeterministicError` if the scenario does not
@@ -56,6 +59,7 @@ def check(
         raise ValueError(f"check(allow={unknown!r}): the kinds of bug are {', '.join(KINDS)}")
     options.allow = frozenset(allow)
     options.races = (options.races or races) and "data race" not in options.allow
+    options.invariants = chosen(invariants) or options.invariants
     _check_numbers(bound=bound, executions=executions, seconds=seconds)
     if strategy is None:
         executions = executions or EXECUTIONS

@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from kwlab.explore.fields import observed_fields
+from kwlab.explore.invariants import Monitor, swapped_back
 from kwlab.explore.problems import Bug, bug_of
 from kwlab.explore.races import PatientDetector, RaceDetector
 from kwlab.explore.strategy import Strategy
@@ -38,13 +39,14 @@ def pool(backend: str) -> Carriers:
 class Options:
     """What holds for every execution of a search. `prepare(runtime)` is called before each: to observe it, or to
     give it another memory model. `limit` counts steps; `allow` names the kinds of bug that are none here; `races`: look
-    for data races."""
+    for data races; `invariants`: names of those to be watched (see `kwlab.explore.invariants`)."""
 
     limit: int = 10_000
     backend: str = "greenlet"
     allow: Container[str] = ()
     warnings_end: bool = True
     races: bool = False
+    invariants: tuple[str, ...] = ()
     observer: Observer | None = None
     prepare: Callable[[ModelRuntime], object] | None = None
 
@@ -93,16 +95,24 @@ def run_once(
     detector = RaceDetector(runtime) if options.races else None
     if detector is not None:
         detector.attach()
+    monitor = Monitor(runtime, options.invariants) if options.invariants else None
+    if monitor is not None:
+        monitor.attach()
     bugs: list[Bug | None] = []
 
     def over(ending: Ending) -> None:
         if detector is not None:
             detector.close()
-        bugs.append(bug_of(runtime, ending))
+        broken = monitor.at_the_end(ending) if monitor is not None else None
+        bugs.append(Bug(*broken) if broken is not None else bug_of(runtime, ending))
         if inspect is not None:
             inspect(ending)
 
-    ending = runtime.run(scenario, over)
+    try:
+        ending = runtime.run(scenario, over)
+    finally:
+        if monitor is not None:
+            monitor.close()
     (bug,) = bugs
     if bug is not None and bug.kind == "data race":
         bug = replace(bug, sentence=_with_sites(scenario, runtime))
@@ -129,7 +139,11 @@ def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
 @contextmanager
 def exploring(scenario: Scenario, options: Options) -> Iterator[None]:
     """Around all executions of `scenario`: what is swapped for the time of an exploration."""
-    with guarded(getattr(scenario, "__globals__", {})), observed_fields() if options.races else nullcontext():
+    with (
+        guarded(getattr(scenario, "__globals__", {})),
+        observed_fields() if options.races else nullcontext(),
+        swapped_back(),
+    ):
         yield
 
 

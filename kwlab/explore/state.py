@@ -58,6 +58,8 @@ class StateKeys:
         ref(clock)
         ref(runtime.timer_base)
         ref(runtime.result)
+        for extra in runtime.extra_state:
+            ref(extra())
         canonical.refs(runtime.log.lines)
         canonical.refs([message for task, message in reports.noted if getattr(task, "runtime", None) is runtime])
         return canonical.digest()

@@ -55,6 +55,7 @@ class ModelTask:
         "op",
         "runtime",
         "target",
+        "unseen",
         "yielded",
     )
 
@@ -77,6 +78,7 @@ class ModelTask:
         self.last_step = 0  # the step in which it was chosen last
         self.yielded = 0  # the step of its last voluntary pause
         self.epoch: Any = None  # what a race detector keeps of it
+        self.unseen = 0  # in how many `unobserved` blocks it is
 
     @property
     def pid(self) -> int:
@@ -182,9 +184,11 @@ class unobserved:
 
     def __enter__(self) -> None:
         self.epoch, self.task.epoch = self.task.epoch, None
+        self.task.unseen += 1
 
     def __exit__(self, *error: object) -> None:
         self.task.epoch = self.epoch
+        self.task.unseen -= 1
 
 
 class ModelSpinLock:
