@@ -29,11 +29,11 @@ from concurrent.futures.thread import BrokenThreadPool
 from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
+from kwlab.bug import issue_kept_on
 from kwlab.errors import DeadlockError, ForkedWorkerError
 from kwlab.kthread import KTHREAD_SHOULD_STOP, kthread_bind, kthread_stop, to_kthread
 from kwlab.listhead import list_del_init, list_for_each_entry
 from kwlab.runtime.interrupts import interruptible
-from kwlab.runtime.reports import issue_kept_on
 from kwlab.sched import Task, current, raw_spin_lock_init, wake_up_process
 from kwlab.worker import (
     KthreadWork,

@@ -175,6 +175,24 @@ def test_freeze_and_thaw() -> None:
     kthread_destroy_worker(worker)
 
 
+def test_a_warning_of_the_freezer_is_kept_for_the_next_flush() -> None:
+    worker = kthread_run_worker(KTW_FREEZABLE, "careless")
+    freezing = init_completion("freezing")
+
+    def leave_a_state_behind(work: KthreadWork) -> None:
+        wait_for_completion(freezing)
+        kwlab.set_current_state(kwlab.TASK_INTERRUPTIBLE)
+
+    kthread_queue_work(worker, DEFINE_KTHREAD_WORK(leave_a_state_behind))
+    current().runtime.freeze_in_progress = True
+    complete(freezing)
+    freeze_processes()
+    thaw_processes()
+    with pytest.warns(KernelWarning, match="try_to_freeze: blocking call in state 0x1"):
+        kthread_flush_worker(worker)
+    kthread_destroy_worker(worker)
+
+
 def test_a_task_that_refuses_to_freeze_is_named_and_everybody_thawed() -> None:
     worker = kthread_run_worker(KTW_FREEZABLE, "stubborn")
     gate = Gate(worker)

@@ -162,8 +162,13 @@ class ThreadCompletion:
     def _add(self, count: float) -> None:
         with self._lock:
             self._done += count
-            for waiter in self._waiters if count > 1 else self._waiters[:1]:
-                waiter.wake_up(TASK_NORMAL)
+            self._wake(len(self._waiters) if count > 1 else 1)
+
+    def _wake(self, count: int) -> None:
+        # Who is woken is off the list: the next `complete` must wake the next waiter, even before this one runs.
+        woken, self._waiters = self._waiters[:count], self._waiters[count:]
+        for waiter in woken:
+            waiter.wake_up(TASK_NORMAL)
 
     def wait(self) -> None:
         me = local.task if hasattr(local, "task") else adopt()
@@ -172,17 +177,25 @@ class ThreadCompletion:
                 with self._lock:
                     if self._done:
                         self._done -= 1
+                        self._forget(me)
                         return
                     if me not in self._waiters:
                         self._waiters.append(me)
                     # Announced while the lock is held, so `complete` sees either the waiter or nobody to wake.
                     me.set_current_state(TASK_UNINTERRUPTIBLE)
                 me.schedule()
-        finally:
-            me.state = TASK_RUNNING
+        except BaseException:
             with self._lock:
-                if me in self._waiters:
-                    self._waiters.remove(me)
+                self._forget(me)
+                # It may have been the one that was woken: then it is the next one's turn.
+                if self._done:
+                    self._wake(1)
+            raise
+
+    def _forget(self, me: Task) -> None:
+        me.state = TASK_RUNNING
+        if me in self._waiters:
+            self._waiters.remove(me)
 
     def try_wait(self) -> bool:
         with self._lock:
