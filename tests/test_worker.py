@@ -53,6 +53,7 @@ from kwlab import (
     thaw_processes,
     wait_for_completion,
 )
+from kwlab.runtime.threads import ThreadRuntime
 from kwlab.struct import Struct
 from kwlab.timer import MAX_JIFFY_OFFSET
 
@@ -184,9 +185,12 @@ def test_a_warning_of_the_freezer_is_kept_for_the_next_flush() -> None:
         kwlab.set_current_state(kwlab.TASK_INTERRUPTIBLE)
 
     kthread_queue_work(worker, DEFINE_KTHREAD_WORK(leave_a_state_behind))
-    current().runtime.freeze_in_progress = True
+    # Half of freeze_processes(): its wake-up could take back the state that is left behind.
+    runtime = current().runtime
+    assert isinstance(runtime, ThreadRuntime)
+    runtime.freeze_in_progress = True
     complete(freezing)
-    freeze_processes()
+    runtime.settle()
     thaw_processes()
     with pytest.warns(KernelWarning, match="try_to_freeze: blocking call in state 0x1"):
         kthread_flush_worker(worker)
