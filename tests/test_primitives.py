@@ -289,8 +289,9 @@ class TestCompletion:
         with pytest.raises(KeyboardInterrupt):
             wait_for_completion(done)
         assert me.state == TASK_RUNNING
-        kthread_stop(tasks[0])
+        settle()
         assert behind == [1]
+        kthread_stop(tasks[0])
         assert not completion_done(done)
 
     def test_its_repr_names_the_waiters(self) -> None:
