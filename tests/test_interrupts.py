@@ -348,3 +348,16 @@ def test_timers_and_sleeps() -> None:
         if not fired:
             break
     assert not fired_timers
+
+
+def test_the_handler_comes_back_when_the_main_thread_sleeps() -> None:
+    """Others put Python's own back, asyncio for one; with it a Ctrl-C could end a section in the middle."""
+    worker = kthread_run_worker(0, "made")
+    ours = signal.getsignal(signal.SIGINT)
+    assert ours is not signal.default_int_handler
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    waiter = DEFINE_KTHREAD_WORK(lambda work: time.sleep(0.01))
+    kthread_queue_work(worker, waiter)
+    kthread_flush_work(waiter)
+    assert signal.getsignal(signal.SIGINT) is ours
+    kthread_destroy_worker(worker)

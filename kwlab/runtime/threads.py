@@ -87,6 +87,8 @@ class ThreadTask:
     def _sleep(self) -> None:
         # The sleeper is its own watchdog: an uninterruptible sleep wakes up to say that it hangs.
         patience = self.runtime.hung_task_timeout if self.state & TASK_UNINTERRUPTIBLE else threading.TIMEOUT_MAX
+        if self.takes_signals:
+            interrupts.install()
         # A signal that arrives just before the wait begins does not end it (the C library is not in it yet), and only
         # the main thread runs Python's handlers: so it looks up now and then.
         step = SIGNAL_DELAY if self.takes_signals else threading.TIMEOUT_MAX
@@ -258,7 +260,8 @@ class ThreadRuntime:
         return ThreadBits()
 
     def spawn(self, entry: Callable[[], None], name: str) -> ThreadTask:
-        # Others put Python's own handler back (asyncio does, at its end), so look again whenever a thread is made.
+        # Others put Python's own handler back (asyncio does, at its end), so look again whenever a thread is made, and
+        # whenever the main thread sleeps.
         interrupts.install()
         task = ThreadTask(self, name)
         task.state = TASK_UNINTERRUPTIBLE
