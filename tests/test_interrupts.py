@@ -356,8 +356,16 @@ def test_the_handler_comes_back_when_the_main_thread_sleeps() -> None:
     ours = signal.getsignal(signal.SIGINT)
     assert ours is not signal.default_int_handler
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    waiter = DEFINE_KTHREAD_WORK(lambda work: time.sleep(0.01))
-    kthread_queue_work(worker, waiter)
-    kthread_flush_work(waiter)
+    me = current()
+    assert isinstance(me, ThreadTask)
+
+    def run_until_the_flush_sleeps(work: KthreadWork) -> None:
+        deadline = time.monotonic() + DELIVERY_LIMIT
+        while not me.asleep and time.monotonic() < deadline:
+            time.sleep(0.0002)
+
+    work = DEFINE_KTHREAD_WORK(run_until_the_flush_sleeps)
+    kthread_queue_work(worker, work)
+    kthread_flush_work(work)
     assert signal.getsignal(signal.SIGINT) is ours
     kthread_destroy_worker(worker)

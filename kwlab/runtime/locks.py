@@ -75,7 +75,7 @@ class ThreadSpinLock:
                 self._refuse_recursion()
             if tries >= ABANDONED:
                 raise LockingError(
-                    f"spinlock {self.name!r} was lost: an exception from a signal handler ended a section in the middle. "
+                    f"spinlock {self.name!r} was lost: an exception of a signal handler ended a section in the middle. "
                     "Ctrl-C does that if Python's own SIGINT handler stands in the place of kwlab's"
                 )
 
