@@ -31,7 +31,7 @@ from kwlab.runtime.states import (
     task_state_to_char,
 )
 
-__all__ = ["ThreadRuntime", "ThreadTask", "adopt"]
+__all__ = ["SIGNAL_DELAY", "ThreadRuntime", "ThreadTask", "adopt"]
 
 SIGNAL_DELAY = 0.25  # seconds at most until a sleeping main thread notices a signal
 HUNG_TASK_TIMEOUT = 120.0  # seconds in state D until the sleeper reports itself, as the kernel's default
