@@ -69,6 +69,7 @@ class ThreadSpinLock:
                 self.free.pop()
                 return
             except IndexError:
+                # An owner gives it back. Only if nobody owns it for long, somebody was stopped on an edge of a section.
                 if self._owner or tries < 2 * SPINS:
                     continue
             if self._is_on_its_edge():
