@@ -37,7 +37,9 @@ def test_the_files_of_an_exercise_are_fit_to_be_handed_out(exercise: Exercise) -
 def test_the_stub_gets_nothing_and_is_told_what_to_write(exercise: Exercise) -> None:
     mark = grade(exercise, stub_answer(exercise))
     assert (mark.points, mark.problems) == (0, ())
-    assert {score.outcome for score in mark.scores} == {"todo"}
+    # Where a wrong line is to be mended, the stub runs, and fails.
+    wrong_lines = "# instead:" in exercise.reference.read_text()
+    assert {score.outcome for score in mark.scores} == ({"failed"} if wrong_lines else {"todo"})
     assert mark.maximum == sum(part.points for part in exercise.parts)
 
 

@@ -20,17 +20,21 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any, Literal
 
 import pytest
 
+from kwlab.grade import standin
 from kwlab.grade.allowed import compiled, examine, forgets_return
 from kwlab.grade.answer import Answer
+from kwlab.grade.asked import Conversation, Stopped
 from kwlab.grade.box import Box, Clock, Ended, Hangs, TimeIsUp
 from kwlab.grade.exercise import Exercise, load
+from kwlab.grade.explored import Found, explore
 from kwlab.grade.inside import MAX_PRINTED
 from kwlab.grade.limits import adopt_orphans, hide
 from kwlab.grade.mark import Mark, Problem, Score
@@ -50,6 +54,12 @@ class _Boxed:
         self.printed = ""
 
     def probe(self, name: str, *arguments: Any, called: str) -> Any:
+        reply = self._ask(called, name, *arguments)
+        if "value" not in reply:
+            raise self._referee.failed(reply, called)
+        return reply["value"]
+
+    def _ask(self, called: str, name: str, *arguments: Any) -> dict[str, Any]:
         try:
             self._box = self._box or self._referee.box()
             reply = self._box.ask(name, *arguments)
@@ -60,10 +70,31 @@ class _Boxed:
             raise Failed(called=called, message=f"no answer came: {end}") from None
         except TimeIsUp:
             raise Failed(called=called, message="the time for the check was over", outcome="not run") from None
-        self.printed += str(reply.get("printed", ""))[:MAX_PRINTED]
-        if "value" not in reply:
-            raise self._referee.failed(reply, called)
-        return reply["value"]
+        self.printed = (self.printed + str(reply.get("printed", "")))[:MAX_PRINTED]
+        return reply
+
+    def explore(self, scenario: Callable[[SimpleNamespace], object], given: Mapping[str, Any] | None = None) -> Found:
+        referee = self._referee
+        found = referee.found.get(scenario.__name__)
+        if found is None:
+            called = " ".join((scenario.__doc__ or scenario.__name__).split())
+
+            def ask(name: str, *arguments: Any) -> dict[str, Any]:
+                try:
+                    return self._ask(called, name, *arguments)
+                except Failed as failed:
+                    raise Stopped(failed) from None
+
+            referee.conversation.use(ask)
+            seconds = referee.clock.end - time.monotonic()
+            try:
+                found = explore(scenario, referee.exercise, referee.conversation, given or {}, seconds)
+            except Stopped as stopped:
+                failed = stopped.failed
+                raise Failed(called=failed.called or called, message=failed.message, outcome=failed.outcome) from None
+            referee.found[scenario.__name__] = found
+            self.remark(found.sentence())
+        return found
 
     def must_return(self, function: str, *, called: str) -> None:
         if forgets_return(self._referee.trees, function):
@@ -84,7 +115,9 @@ class Referee:
 
     def __init__(self, exercise: Exercise, answer: Answer) -> None:
         self.exercise, self.answer = exercise, answer
-        self.probes = _module(exercise.probe)
+        self.probes = standin if exercise.explored else _module(exercise.probe)
+        self.conversation = Conversation(answer, self._error)
+        self.found: dict[str, Found] = {}
         self.clock = Clock()
         self.scores: list[Score] = []
         self.remarks: list[str] = []
@@ -136,6 +169,13 @@ class Referee:
                 return Failed(called=called, message=f"it does not end: {message}{place}")
         kind = str(reply.get("type", "an error"))
         return Failed(called=called, message=f"{kind}: {message}{place}" if message else f"{kind}{place}")
+
+    def _error(self, reply: dict[str, Any]) -> BaseException:
+        """What a task of the model raises where the answer did."""
+        failed = self.failed(reply, "")
+        if failed.outcome == "todo" or reply.get("kind") == "endless":
+            return Stopped(failed)
+        return (AssertionError if reply.get("type") == "AssertionError" else RuntimeError)(failed.message)
 
     @pytest.fixture(name="answer")
     def _answer(self, request: pytest.FixtureRequest) -> Iterator[_Boxed]:

@@ -1,0 +1,276 @@
+"""The referee's side of an explored answer: a function that knows what the answer does next because it asks.
+
+An `Asked` stands in the scenario for a function of the answer. Tasks of the model call it in every interleaving; each
+time it does, on the referee's own structures, what the answer said it would do: read this field, take that lock. What
+was said is remembered as a tree: after the same outcomes the answer says the same, so each step is asked for once,
+however many interleavings go through it. The box is needed only where the tree ends.
+"""
+
+import builtins
+import linecache
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import FunctionType
+from typing import Any
+
+from kwlab.explore.problems import kind_of
+from kwlab.grade.answer import Answer
+from kwlab.grade.box import Ended
+from kwlab.grade.testing import Failed
+from kwlab.grade.touch import FieldError, read, write
+from kwlab.runtime.base import local
+
+__all__ = ["Asked", "Conversation", "Outcome", "Step", "Stopped"]
+
+Message = dict[str, Any]
+
+Outcome = tuple[Any, ...]  # ("thing", number, kind), ("function", name), ("list", outcomes) or (type, value)
+Step = tuple[Any, ...]  # what the answer does: (verb, target, ...), with everything encoded as an Outcome
+
+IDLE_STEPS = 2000  # steps of one task without a lock, a sleep, or anything that others could see
+MAX_TEXT = 200
+_VERBS = {"get": 2, "set": 3, "enter": 1, "exit": 1, "call": 1}
+
+
+class Stopped(BaseException):
+    """Ends a search from inside one of its executions: nothing can be said of the answer but this."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__()
+        self.failed = failed
+
+
+class Node:
+    """What the answer does after certain outcomes: the next `step`, or the end. `after` leads on by outcome."""
+
+    __slots__ = ("act", "after", "before", "error", "outcome", "returned", "step")
+
+    def __init__(self, before: "Node | None" = None, outcome: Outcome = ()) -> None:
+        self.before, self.outcome = before, outcome
+        self.step: Step | None = None
+        self.act: Any = None  # does it, from the line of the answer
+        self.returned: Outcome | None = None
+        self.error: Callable[[], BaseException] | None = None  # makes the exception that it ends with
+        self.after: dict[Outcome, Node] = {}
+
+    @property
+    def known(self) -> bool:
+        return self.step is not None or self.returned is not None or self.error is not None
+
+    def path(self) -> list[tuple[Step, Outcome]]:
+        """The steps that lead here, each with what came of it."""
+        found = []
+        node = self
+        while node.before is not None:
+            assert node.before.step is not None
+            found.append((node.before.step, node.outcome))
+            node = node.before
+        return found[::-1]
+
+
+class Conversation:
+    """What is known of the functions of one answer, and the box that is asked for more.
+
+    `ask(probe, arguments)` asks the box of the test that runs; `error(reply)` makes the exception of one that raised.
+    """
+
+    def __init__(self, answer: Answer, error: Callable[[Message], BaseException]) -> None:
+        self.answer, self._error = answer, error
+        self.roots: dict[tuple[str, int], Node] = {}
+        self.ask: Callable[..., Message] | None = None
+        self._waiting: Node | None = None  # the box waits to hear what came of this node's step
+        for part, source in answer.parts.items():
+            linecache.cache[f"<part {part}>"] = (len(source), None, source.splitlines(keepends=True), f"<part {part}>")
+
+    def use(self, ask: Callable[..., Message]) -> None:
+        """From now on another box is asked."""
+        self.ask, self._waiting = ask, None
+
+    def learn(self, function: str, arguments: list[Outcome], node: Node) -> None:
+        """Ask what the answer does at `node`."""
+        try:
+            self._learn(function, arguments, node)
+        except Ended as end:
+            raise Stopped(Failed(message=f"no answer came: {end}")) from None
+
+    def _learn(self, function: str, arguments: list[Outcome], node: Node) -> None:
+        assert self.ask is not None
+        if node.before is not None and node.before is self._waiting:
+            reply = self.ask("go_on", node.outcome)
+        else:
+            reply = self.ask("begin", function, arguments, node.path())
+        self._waiting = None
+        if "value" not in reply:
+            node.error = lambda: self._error(reply)
+            return
+        value = reply["value"]
+        if not isinstance(value, dict):
+            raise Ended("its process sent what is no answer")
+        if value.get("wavers"):
+            message = (
+                f"{function}() does not do the same when it finds the same: does it remember something, in a global?"
+            )
+            node.error = lambda: RuntimeError(message)
+        elif "returned" in value:
+            node.returned = _outcome(value["returned"])
+        else:
+            node.step = _step(value.get("step"))
+            node.act = _site(*self._place(value.get("place")))
+            self._waiting = node
+
+    def _place(self, place: Any) -> tuple[str, int, str]:
+        match place:
+            case [int(part), int(line), str(name)] if part in self.answer.parts and name.isidentifier():
+                if 0 < line <= self.answer.parts[part].count("\n") + 1 and len(name) < MAX_TEXT:
+                    return f"<part {part}>", line, name
+        return "<the answer>", 1, "answer"
+
+
+class Asked:
+    """The function `name` of the answer. `given` are the functions of the kernel that it may call, by name."""
+
+    def __init__(self, conversation: Conversation, name: str, given: Mapping[str, Any]) -> None:
+        self.__name__ = name
+        self._conversation = conversation
+        self._given = given
+        self._others: dict[str, Asked] = {name: self}
+
+    def named(self, name: str) -> "Asked":
+        """Another function of the same answer."""
+        if name not in self._others:
+            other = self._others[name] = Asked(self._conversation, name, self._given)
+            other._others = self._others
+        return self._others[name]
+
+    def __call__(self, *arguments: Any) -> Any:
+        things = Things(self)
+        encoded = [things.encode(argument) for argument in arguments]
+        root = (self.__name__, len(arguments))
+        node = self._conversation.roots.get(root)
+        if node is None:
+            node = self._conversation.roots[root] = Node()
+        runtime = local.task.runtime
+        seen, idle = len(runtime.schedule), 0
+        while True:
+            if not node.known:
+                self._conversation.learn(self.__name__, encoded, node)
+            if node.step is None:
+                if node.error is not None:
+                    raise node.error()
+                return things.decode(node.returned)
+            outcome = node.act(things.perform, node.step)
+            following = node.after.get(outcome)
+            if following is None:
+                following = node.after[outcome] = Node(node, outcome)
+            node = following
+            idle += 1
+            if len(runtime.schedule) != seen:
+                seen, idle = len(runtime.schedule), 0
+            elif idle > IDLE_STEPS:
+                runtime.fail(
+                    "endless", f"{local.task.name} goes round and round, and neither sleeps nor waits for anything"
+                )
+
+
+class Things:
+    """The objects that one call of the answer knows, by number."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._given = asked._given
+        self._all: list[Any] = []
+        self._numbers: dict[int, int] = {}
+
+    def encode(self, value: Any) -> Outcome:
+        """`value` as the answer is told of it."""
+        if value is None or isinstance(value, bool | int | str):
+            return (type(value).__name__, value)
+        if isinstance(value, Asked):
+            return ("function", value.__name__)
+        if isinstance(value, list | tuple):
+            return ("list", tuple(self.encode(one) for one in value))
+        number = self._numbers.get(id(value))
+        if number is None:
+            number = self._numbers[id(value)] = len(self._all)
+            self._all.append(value)
+        return ("thing", number, type(value).__name__)
+
+    def decode(self, outcome: Any) -> Any:
+        """What the answer means."""
+        kind, value = outcome[0], outcome[1]
+        if kind == "thing":
+            return self._all[value]
+        if kind == "function":
+            return self._asked.named(value)
+        if kind == "given":
+            return self._given[value]
+        if kind == "list":
+            return [self.decode(one) for one in value]
+        return value
+
+    def perform(self, step: Step) -> Outcome:
+        """Do what the answer said it does; what came of it."""
+        try:
+            return self.encode(self._do(step))
+        except Exception as error:
+            # Nothing that goes wrong in here can be caught by the answer, as nothing can in the kernel.
+            said = str(error) if isinstance(error, FieldError) else f"{type(error).__name__}: {error}"
+            local.task.runtime.fail(kind_of(error), f"{local.task.name}: {said}", error)
+            raise
+
+    def _do(self, step: Step) -> Any:
+        verb = step[0]
+        target = self.decode(step[1])
+        if verb == "get":
+            return read(target, step[2])
+        if verb == "set":
+            return write(target, step[2], self.decode(step[3]))
+        if verb == "call":
+            if step[1][0] == "thing" and not isinstance(target, FunctionType | Asked):
+                raise FieldError(f"a {type(target).__name__} cannot be called")
+            return target(*[self.decode(argument) for argument in step[2:]])
+        if not hasattr(target, "acquire"):
+            raise FieldError(f"`with` is for locks, and this is a {type(target).__name__}")
+        return target.acquire() if verb == "enter" else target.release()
+
+
+def _step(said: Any) -> Step:
+    """A step as it came from the box, if it is one."""
+    match said:
+        case [str(verb), target, *rest] if len(said) >= 1 + _VERBS.get(verb, 99):
+            if verb in ("get", "set") and isinstance(rest[0], str):
+                return (verb, _outcome(target), rest[0], *map(_outcome, rest[1:]))
+            if verb in ("enter", "exit", "call"):
+                return (verb, _outcome(target), *map(_outcome, rest))
+    raise Ended("its process sent what is no step")
+
+
+def _outcome(said: Any, depth: int = 0) -> Outcome:
+    """A value as it came from the box, if it is one."""
+    match said:
+        case ["thing", int(number)] if 0 <= number < 2**31:
+            return ("thing", number)
+        case ["given" | "function" as kind, str(name)]:
+            return (kind, name)
+        case ["NoneType", None] | ["bool", bool()]:
+            return tuple(said)
+        case ["int", int(value)] if abs(value) < 2**63:
+            return ("int", value)
+        # The kernel's names are made as printf makes them, and no width may fill the referee's memory.
+        case ["str", str(value)] if len(value) <= MAX_TEXT and not re.search(r"%[^%a-z]*[\d*]", value):
+            return ("str", value)
+        case ["list", list(values)] if len(values) <= MAX_TEXT and depth < 3:
+            return ("list", tuple(_outcome(value, depth + 1) for value in values))
+    raise Ended("its process sent what is no value")
+
+
+@lru_cache(maxsize=10_000)
+def _site(file: str, line: int, name: str) -> Callable[..., Any]:
+    """A function that calls another from a given line: whoever asks where a step comes from finds the answer."""
+    code = compile("\n" * (line - 1) + "def site(perform, step): return perform(step)", file, "exec")
+    space: dict[str, Any] = {}
+    builtins.exec(code, space)
+    site: FunctionType = space["site"]
+    site.__code__ = site.__code__.replace(co_name=name, co_qualname=name)
+    return site
