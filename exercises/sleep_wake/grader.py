@@ -10,16 +10,20 @@ from kwlab import (
     Struct,
     Task,
     __set_current_state,
+    complete,
     current,
+    init_completion,
     kthread_create,
     kthread_run,
+    kthread_should_stop,
     kthread_stop,
     raw_spin_lock_init,
     schedule,
     set_current_state,
-    to_kthread,
+    wait_for_completion,
     wake_up_process,
 )
+from kwlab.explore import join
 from kwlab.grade.testing import FATAL, Boxed, points, promise
 
 state_running = __set_current_state
@@ -32,6 +36,7 @@ class Mailbox(Struct):
     letters: int
     taken: int
     reader: Task | None
+    done: Any
 
 
 def new_box(letters: int = 0) -> Mailbox:
@@ -42,15 +47,31 @@ def new_box(letters: int = 0) -> Mailbox:
 
 
 def start(box: Mailbox, read: Any) -> Task:
-    """A thread that calls ``read(box)``, known to the box before it runs."""
-    box.reader = kthread_create(read, box, "reader")
+    """A thread that calls ``read(box)``, known to the box before it runs. It ends in `finished`: a writer may still be
+    about to wake it."""
+    done = init_completion("the letters are taken")
+
+    def thread(box: Mailbox) -> int:
+        read(box)
+        complete(done)
+        while True:
+            set_current_state(TASK_INTERRUPTIBLE)
+            if kthread_should_stop():
+                break
+            schedule()
+        state_running(TASK_RUNNING)
+        return 0
+
+    box.reader = kthread_create(thread, box, "reader")
+    box.done = done
     wake_up_process(box.reader)
     return box.reader
 
 
-def ended(task: Task) -> None:
-    """Wait until a thread has ended by itself."""
-    to_kthread(task).exited.wait()
+def finished(box: Mailbox) -> None:
+    """Wait until the reader has what it waits for, and end it."""
+    wait_for_completion(box.done)
+    kthread_stop(box.reader)
 
 
 def drop(box: Mailbox) -> None:
@@ -73,7 +94,8 @@ def take(box: Mailbox) -> None:
 def letter_is_there(answer: SimpleNamespace) -> None:
     """A thread calls take_letter() on a box with two letters in it."""
     box = new_box(letters=2)
-    ended(start(box, answer.take_letter))
+    start(box, answer.take_letter)
+    finished(box)
     promise(box.letters == 1, "count", f"there were 2 letters and it took one, but now there are {box.letters}")
 
 
@@ -82,14 +104,13 @@ def letter_comes(answer: SimpleNamespace) -> None:
     box = new_box()
     states = []
 
-    def read(box: Mailbox) -> int:
+    def read(box: Mailbox) -> None:
         answer.take_letter(box)
         states.append(current().state)
-        return 0
 
-    task = start(box, read)
+    start(box, read)
     drop(box)
-    ended(task)
+    finished(box)
     promise(box.letters == 0, "count", f"it took the only letter, but there are {box.letters}")
     promise(states == [TASK_RUNNING], "state", "it came back in another state than TASK_RUNNING")
 
@@ -98,23 +119,21 @@ def woken_for_nothing(answer: SimpleNamespace) -> None:
     """A thread calls take_letter() on an empty box; main wakes it for nothing, then drops a letter."""
     box = new_box()
 
-    def read(box: Mailbox) -> int:
+    def read(box: Mailbox) -> None:
         answer.take_letter(box)
         promise(box.letters >= 0, "count", f"it took a letter that was not there: now there are {box.letters}")
-        return 0
 
-    task = start(box, read)
-    wake_up_process(task)
+    wake_up_process(start(box, read))
     drop(box)
-    ended(task)
+    finished(box)
 
 
 def one_drop(answer: SimpleNamespace) -> None:
     """A thread waits for a letter, and main calls drop_letter()."""
     box = new_box()
-    task = start(box, lambda box: take(box) or 0)
+    start(box, take)
     answer.drop_letter(box)
-    ended(task)
+    finished(box)
     promise(box.letters == 0, "count", f"one letter was dropped and one taken, but there are {box.letters}")
 
 
@@ -122,31 +141,30 @@ def two_drops(answer: SimpleNamespace) -> None:
     """A thread waits for two letters; main and a second thread call drop_letter() once each."""
     box = new_box()
 
-    def read(box: Mailbox) -> int:
+    def read(box: Mailbox) -> None:
         take(box)
         take(box)
-        return 0
 
-    task = start(box, read)
+    start(box, read)
     other = kthread_run(lambda data: answer.drop_letter(box) or 0, None, "writer")
     answer.drop_letter(box)
-    ended(task)
-    ended(other)
+    join(other)
+    finished(box)
     promise(box.letters == 0, "count", f"two letters were dropped and two taken, but there are {box.letters}")
 
 
 def stopped(answer: SimpleNamespace) -> None:
     """A thread runs reader() on an empty box, and main stops it."""
-    returned = kthread_stop(start(new_box(), answer.reader))
+    returned = kthread_stop(kthread_run(answer.reader, new_box(), "reader"))
     promise(returned in (0, -EINTR), "returns", f"reader() returned {returned}")  # -EINTR: stopped before it began
 
 
 def letter_then_stop(answer: SimpleNamespace) -> None:
     """A thread runs reader(); main drops a letter, then stops it."""
     box = new_box()
-    task = start(box, answer.reader)
+    box.reader = kthread_run(answer.reader, box, "reader")
     drop(box)
-    kthread_stop(task)
+    kthread_stop(box.reader)
     promise(box.letters + box.taken == 1, "count", f"1 letter: {box.letters} in the box, {box.taken} counted as taken")
     promise(box.letters >= 0, "count", f"there are {box.letters} letters in the box")
 

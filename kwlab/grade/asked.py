@@ -6,11 +6,11 @@ was said is remembered as a tree: after the same outcomes the answer says the sa
 however many interleavings go through it. The box is needed only where the tree ends.
 """
 
-import builtins
+import ast
 import linecache
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -80,8 +80,7 @@ class Conversation:
         self.roots: dict[tuple[str, int], Node] = {}
         self.ask: Callable[..., Message] | None = None
         self._waiting: Node | None = None  # the box waits to hear what came of this node's step
-        for part, source in answer.parts.items():
-            linecache.cache[f"<part {part}>"] = (len(source), None, source.splitlines(keepends=True), f"<part {part}>")
+        self._sites = Sites(answer)
 
     def use(self, ask: Callable[..., Message]) -> None:
         """From now on another box is asked."""
@@ -116,15 +115,14 @@ class Conversation:
             node.returned = _outcome(value["returned"])
         else:
             node.step = _step(value.get("step"))
-            node.act = _site(*self._place(value.get("place")))
+            node.act = self._site(value.get("place"))
             self._waiting = node
 
-    def _place(self, place: Any) -> tuple[str, int, str]:
+    def _site(self, place: Any) -> Callable[..., Any]:
         match place:
-            case [int(part), int(line), str(name)] if part in self.answer.parts and name.isidentifier():
-                if 0 < line <= self.answer.parts[part].count("\n") + 1 and len(name) < MAX_TEXT:
-                    return f"<part {part}>", line, name
-        return "<the answer>", 1, "answer"
+            case [int(part), int(line), *_]:
+                return self._sites.at(part, line)
+        return _nowhere
 
 
 class Asked:
@@ -265,12 +263,55 @@ def _outcome(said: Any, depth: int = 0) -> Outcome:
     raise Ended("its process sent what is no value")
 
 
-@lru_cache(maxsize=10_000)
-def _site(file: str, line: int, name: str) -> Callable[..., Any]:
-    """A function that calls another from a given line: whoever asks where a step comes from finds the answer."""
-    code = compile("\n" * (line - 1) + "def site(perform, step): return perform(step)", file, "exec")
-    space: dict[str, Any] = {}
-    builtins.exec(code, space)
-    site: FunctionType = space["site"]
-    site.__code__ = site.__code__.replace(co_name=name, co_qualname=name)
-    return site
+class Sites:
+    """Functions that call another from a given line of the answer.
+
+    One stands for each function of the answer: it has its name, its file and its lines. So whoever asks where a step
+    comes from (a trace, a race detector, an error's traceback) finds the line that the learner wrote.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self._functions: dict[int, list[ast.FunctionDef]] = {}
+        self._sites: dict[tuple[int, int], Callable[..., Any]] = {}
+        for part, source in answer.parts.items():
+            file = f"<part {part}>"
+            linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+            try:
+                tree = ast.parse(source)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue  # it is not run either
+            self._functions[part] = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+    def at(self, part: int, line: int) -> Callable[..., Any]:
+        """Called as ``site(perform, step)``, it returns ``perform(step)``, done at `line` of `part`."""
+        around = [
+            function
+            for function in self._functions.get(part, ())
+            if function.lineno <= line <= (function.end_lineno or 0)
+        ]
+        if not around:
+            return _nowhere
+        function = max(around, key=lambda function: function.lineno)
+        return partial(self._site(part, function), line)
+
+    def _site(self, part: int, function: ast.FunctionDef) -> Callable[..., Any]:
+        key = (part, function.lineno)
+        if key not in self._sites:
+            first, last = function.lineno, function.end_lineno or function.lineno
+            lines = (
+                [f"def {function.name}(line, perform, step): return perform(step)"]
+                if first == last
+                else [
+                    f"def {function.name}(line, perform, step):",
+                    *(f"    if line == {number}: return perform(step)" for number in range(first + 1, last)),
+                    "    return perform(step)",
+                ]
+            )
+            space: dict[str, Any] = {}
+            exec(compile("\n" * (first - 1) + "\n".join(lines), f"<part {part}>", "exec"), space)
+            self._sites[key] = space[function.name]
+        return self._sites[key]
+
+
+def _nowhere(perform: Callable[[Step], Outcome], step: Step) -> Outcome:
+    return perform(step)

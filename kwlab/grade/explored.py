@@ -15,6 +15,7 @@ import kwlab
 from kwlab.explore.depth_first import DepthFirst
 from kwlab.explore.engine import Execution, Options, Search, search
 from kwlab.explore.problems import Bug
+from kwlab.explore.trace import record
 from kwlab.grade.asked import Asked, Conversation, Stopped
 from kwlab.grade.exercise import Exercise
 from kwlab.grade.testing import Broken, Failed
@@ -32,6 +33,7 @@ class Found:
 
     scenario: str
     title: str
+    run: Callable[[], object]
     bugs: dict[str, tuple[Bug, list[int]]] = field(default_factory=dict)
     good: int = 0  # interleavings that ended as they should
     executions: int = 0
@@ -50,7 +52,7 @@ class Found:
 
     def _failed(self, kind: str, bug: Bug, schedule: list[int], message: str) -> Failed:
         came = str(bug.error) if isinstance(bug.error, Broken) else str(bug)
-        evidence = {"scenario": self.scenario, "schedule": schedule}
+        evidence = record(self.run, schedule, Options(limit=STEPS)).to_dict() | {"scenario": self.title}
         return Failed(called=self.title, came=came, message=message, evidence=evidence)
 
     def sentence(self) -> str:
@@ -71,7 +73,7 @@ def explore(
     names = [name for part in exercise.parts for name in part.functions]
     answer = SimpleNamespace(**{name: Asked(conversation, name, functions) for name in names})
     title = " ".join((scenario.__doc__ or scenario.__name__).split())
-    found = Found(scenario.__name__, title)
+    found = Found(scenario.__name__, title, lambda: scenario(answer))
 
     def after(execution: Execution, _: Search) -> bool:
         bug = execution.bug
@@ -85,9 +87,8 @@ def explore(
 
     strategy = DepthFirst(bound=2)
     with _not_longer_than(seconds):
-        searched = search(
-            lambda: scenario(answer), strategy, Options(limit=STEPS), executions=3000, stop_at_bug=False, after=after
-        )
+        options = Options(limit=STEPS)
+        searched = search(found.run, strategy, options, executions=3000, stop_at_bug=False, after=after)
     found.executions = searched.executions
     found.guarantee = strategy.guarantee() if searched.complete else "not all interleavings"
     return found

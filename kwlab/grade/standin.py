@@ -165,11 +165,11 @@ def begin(answer: dict[str, Any], function: str, arguments: list[Any], known: li
 
 
 def _place() -> list[Any]:
-    """Part, line and function of the innermost line of the answer."""
+    """Part and line of the innermost line of the answer."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
         if code.co_filename.startswith("<part "):
-            return [int(code.co_filename[6:-1]), frame.f_lineno, code.co_name]
+            return [int(code.co_filename[6:-1]), frame.f_lineno]
         frame = frame.f_back
-    return [0, 0, ""]
+    return [0, 0]
