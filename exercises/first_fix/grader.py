@@ -1,7 +1,5 @@
 """Points for first_fix: the two functions, called in every interleaving with the worker's own loop."""
 
-from types import SimpleNamespace
-
 from kwlab import (
     DEFINE_KTHREAD_WORK,
     KthreadWorker,
@@ -14,7 +12,7 @@ from kwlab import (
     kthread_worker_fn,
     wait_for_completion,
 )
-from kwlab.grade.testing import FATAL, Boxed, points, promise
+from kwlab.grade.testing import FATAL, Boxed, Functions, points, promise
 
 
 def new_worker() -> KthreadWorker:
@@ -24,7 +22,7 @@ def new_worker() -> KthreadWorker:
     return worker
 
 
-def one_work(answer: SimpleNamespace) -> None:
+def one_work(answer: Functions) -> None:
     """Main queues one work with queue_one(), waits until it has run, and stops the thread."""
     worker, done = new_worker(), init_completion("A has run")
     answer.queue_one(worker, DEFINE_KTHREAD_WORK(lambda work: complete(done)))
@@ -32,7 +30,7 @@ def one_work(answer: SimpleNamespace) -> None:
     kthread_stop(worker.task)
 
 
-def two_clients(answer: SimpleNamespace) -> None:
+def two_clients(answer: Functions) -> None:
     """Main and a second thread queue one work each with queue_one(); main waits for both and stops the thread."""
     worker, done = new_worker(), init_completion("a work has run")
     works = [DEFINE_KTHREAD_WORK(lambda work: complete(done)) for _ in range(2)]
@@ -49,7 +47,7 @@ def two_clients(answer: SimpleNamespace) -> None:
     kthread_stop(worker.task)
 
 
-def two_queued(answer: SimpleNamespace) -> None:
+def two_queued(answer: Functions) -> None:
     """Main queues A and B, and calls finish()."""
     ran: list[str] = []
     worker = new_worker()

@@ -1,7 +1,6 @@
 """Points for sleep_wake: a reader and its mailbox, in every interleaving."""
 
 from errno import EINTR
-from types import SimpleNamespace
 from typing import Any
 
 from kwlab import (
@@ -24,7 +23,7 @@ from kwlab import (
     wake_up_process,
 )
 from kwlab.explore import join
-from kwlab.grade.testing import FATAL, Boxed, points, promise
+from kwlab.grade.testing import FATAL, Boxed, Functions, points, promise
 
 state_running = __set_current_state
 
@@ -91,7 +90,7 @@ def take(box: Mailbox) -> None:
     state_running(TASK_RUNNING)
 
 
-def letter_is_there(answer: SimpleNamespace) -> None:
+def letter_is_there(answer: Functions) -> None:
     """A thread calls take_letter() on a box with two letters in it."""
     box = new_box(letters=2)
     start(box, answer.take_letter)
@@ -99,7 +98,7 @@ def letter_is_there(answer: SimpleNamespace) -> None:
     promise(box.letters == 1, "count", f"there were 2 letters and it took one, but now there are {box.letters}")
 
 
-def letter_comes(answer: SimpleNamespace) -> None:
+def letter_comes(answer: Functions) -> None:
     """A thread calls take_letter() on an empty box, and main drops a letter."""
     box = new_box()
     states = []
@@ -115,7 +114,7 @@ def letter_comes(answer: SimpleNamespace) -> None:
     promise(states == [TASK_RUNNING], "state", "it came back in another state than TASK_RUNNING")
 
 
-def woken_for_nothing(answer: SimpleNamespace) -> None:
+def woken_for_nothing(answer: Functions) -> None:
     """A thread calls take_letter() on an empty box; main wakes it for nothing, then drops a letter."""
     box = new_box()
 
@@ -128,7 +127,7 @@ def woken_for_nothing(answer: SimpleNamespace) -> None:
     finished(box)
 
 
-def one_drop(answer: SimpleNamespace) -> None:
+def one_drop(answer: Functions) -> None:
     """A thread waits for a letter, and main calls drop_letter()."""
     box = new_box()
     start(box, take)
@@ -137,7 +136,7 @@ def one_drop(answer: SimpleNamespace) -> None:
     promise(box.letters == 0, "count", f"one letter was dropped and one taken, but there are {box.letters}")
 
 
-def two_drops(answer: SimpleNamespace) -> None:
+def two_drops(answer: Functions) -> None:
     """A thread waits for two letters; main and a second thread call drop_letter() once each."""
     box = new_box()
 
@@ -153,13 +152,13 @@ def two_drops(answer: SimpleNamespace) -> None:
     promise(box.letters == 0, "count", f"two letters were dropped and two taken, but there are {box.letters}")
 
 
-def stopped(answer: SimpleNamespace) -> None:
+def stopped(answer: Functions) -> None:
     """A thread runs reader() on an empty box, and main stops it."""
     returned = kthread_stop(kthread_run(answer.reader, new_box(), "reader"))
     promise(returned in (0, -EINTR), "returns", f"reader() returned {returned}")  # -EINTR: stopped before it began
 
 
-def letter_then_stop(answer: SimpleNamespace) -> None:
+def letter_then_stop(answer: Functions) -> None:
     """A thread runs reader(); main drops a letter, then stops it."""
     box = new_box()
     box.reader = kthread_run(answer.reader, box, "reader")

@@ -10,7 +10,6 @@ import ast
 import linecache
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -26,6 +25,7 @@ __all__ = ["Asked", "Conversation", "Outcome", "Step", "Stopped"]
 Message = dict[str, Any]
 
 Outcome = tuple[Any, ...]  # ("thing", number, kind), ("function", name), ("list", outcomes) or (type, value)
+Act = tuple[Callable[..., Any], int]
 Step = tuple[Any, ...]  # what the answer does: (verb, target, ...), with everything encoded as an Outcome
 
 IDLE_STEPS = 2000  # steps of one task without a lock, a sleep, or anything that others could see
@@ -44,15 +44,15 @@ class Stopped(BaseException):
 class Node:
     """What the answer does after certain outcomes: the next `step`, or the end. `after` leads on by outcome."""
 
-    __slots__ = ("act", "after", "before", "error", "outcome", "returned", "step")
+    __slots__ = ("act", "after", "before", "error", "number", "outcome", "returned", "step")
 
-    def __init__(self, before: "Node | None" = None, outcome: Outcome = ()) -> None:
-        self.before, self.outcome = before, outcome
+    def __init__(self, number: int, before: "Node | None" = None, outcome: Outcome = ()) -> None:
+        self.number, self.before, self.outcome = number, before, outcome
         self.step: Step | None = None
-        self.act: Any = None  # does it, from the line of the answer
+        self.act: Act = (_nowhere, 0)  # what does it, from which line of the answer
         self.returned: Outcome | None = None
         self.error: Callable[[], BaseException] | None = None  # makes the exception that it ends with
-        self.after: dict[Outcome, Node] = {}
+        self.after: dict[Outcome, int] = {}
 
     @property
     def known(self) -> bool:
@@ -76,22 +76,57 @@ class Conversation:
     """
 
     def __init__(self, answer: Answer, error: Callable[[Message], BaseException]) -> None:
-        self.answer, self._error = answer, error
-        self.roots: dict[tuple[str, int], Node] = {}
         self.ask: Callable[..., Message] | None = None
+        self.nodes: list[Node] = []
+        self._error = error
+        self._roots: dict[tuple[str, int], int] = {}
         self._waiting: Node | None = None  # the box waits to hear what came of this node's step
+        self._idle = (0, 0)  # the length of the schedule, and how many steps were made since it grew
         self._sites = Sites(answer)
+        self._number = len(_conversations)
+        _conversations.append(self)
 
     def use(self, ask: Callable[..., Message]) -> None:
         """From now on another box is asked."""
         self.ask, self._waiting = ask, None
 
-    def learn(self, function: str, arguments: list[Outcome], node: Node) -> None:
-        """Ask what the answer does at `node`."""
-        try:
-            self._learn(function, arguments, node)
-        except Ended as end:
-            raise Stopped(Failed(message=f"no answer came: {end}")) from None
+    def function(self, name: str, given: Mapping[str, Any]) -> "Asked":
+        """The function `name` of the answer, to be called by tasks; `given` is what it may call, by name."""
+        return Asked(self._number, name, given)
+
+    def root(self, function: str, arguments: int) -> int:
+        """The number of the node where a call with so many arguments begins."""
+        number = self._roots.get((function, arguments))
+        if number is None:
+            number = self._roots[function, arguments] = len(self.nodes)
+            self.nodes.append(Node(number))
+        return number
+
+    def follow(self, number: int, outcome: Outcome) -> int:
+        """The number of the node behind another, once its step has had this outcome."""
+        node = self.nodes[number]
+        following = node.after.get(outcome)
+        if following is None:
+            following = node.after[outcome] = len(self.nodes)
+            self.nodes.append(Node(following, node, outcome))
+        runtime = local.task.runtime
+        length, idle = self._idle
+        self._idle = (length, idle + 1) if length == len(runtime.schedule) else (len(runtime.schedule), 0)
+        if idle > IDLE_STEPS:
+            runtime.fail(
+                "endless", f"{local.task.name} goes round and round, and neither sleeps nor waits for anything"
+            )
+        return following
+
+    def at(self, number: int, function: str, arguments: list[Outcome]) -> Node:
+        """What the answer does at this node of a call of `function`; asks the box if that is not known."""
+        node = self.nodes[number]
+        if not node.known:
+            try:
+                self._learn(function, arguments, node)
+            except Ended as end:
+                raise Stopped(Failed(message=f"no answer came: {end}")) from None
+        return node
 
     def _learn(self, function: str, arguments: list[Outcome], node: Node) -> None:
         assert self.ask is not None
@@ -118,57 +153,43 @@ class Conversation:
             node.act = self._site(value.get("place"))
             self._waiting = node
 
-    def _site(self, place: Any) -> Callable[..., Any]:
+    def _site(self, place: Any) -> "Act":
         match place:
-            case [int(part), int(line), *_]:
-                return self._sites.at(part, line)
-        return _nowhere
+            case [int(part), int(line)]:
+                return self._sites.at(part, line), line
+        return _nowhere, 0
+
+
+# A search tells states apart by what their tasks hold. What is known of an answer grows while it goes on and is part
+# of no state, so a task holds numbers: of the conversation, and of the node.
+_conversations: list[Conversation] = []
 
 
 class Asked:
-    """The function `name` of the answer. `given` are the functions of the kernel that it may call, by name."""
+    """The function `name` of an answer, for tasks of the model to call."""
 
-    def __init__(self, conversation: Conversation, name: str, given: Mapping[str, Any]) -> None:
+    def __init__(self, conversation: int, name: str, given: Mapping[str, Any]) -> None:
         self.__name__ = name
-        self._conversation = conversation
-        self._given = given
-        self._others: dict[str, Asked] = {name: self}
-
-    def named(self, name: str) -> "Asked":
-        """Another function of the same answer."""
-        if name not in self._others:
-            other = self._others[name] = Asked(self._conversation, name, self._given)
-            other._others = self._others
-        return self._others[name]
+        self.conversation = conversation
+        self.given = given
 
     def __call__(self, *arguments: Any) -> Any:
         things = Things(self)
         encoded = [things.encode(argument) for argument in arguments]
-        root = (self.__name__, len(arguments))
-        node = self._conversation.roots.get(root)
-        if node is None:
-            node = self._conversation.roots[root] = Node()
-        runtime = local.task.runtime
-        seen, idle = len(runtime.schedule), 0
+        number = _conversations[self.conversation].root(self.__name__, len(arguments))
         while True:
-            if not node.known:
-                self._conversation.learn(self.__name__, encoded, node)
-            if node.step is None:
-                if node.error is not None:
-                    raise node.error()
-                return things.decode(node.returned)
-            outcome = node.act(things.perform, node.step)
-            following = node.after.get(outcome)
-            if following is None:
-                following = node.after[outcome] = Node(node, outcome)
-            node = following
-            idle += 1
-            if len(runtime.schedule) != seen:
-                seen, idle = len(runtime.schedule), 0
-            elif idle > IDLE_STEPS:
-                runtime.fail(
-                    "endless", f"{local.task.name} goes round and round, and neither sleeps nor waits for anything"
-                )
+            act, line, step = self._next(number, encoded)
+            if act is None:
+                return things.decode(step)
+            outcome = act(line, things.perform, step)
+            number = _conversations[self.conversation].follow(number, outcome)
+
+    def _next(self, number: int, arguments: list[Outcome]) -> tuple[Any, int, Any]:
+        """How to act, from which line, and in which step; None, 0, and what is returned, at the end."""
+        node = _conversations[self.conversation].at(number, self.__name__, arguments)
+        if node.error is not None:
+            raise node.error()
+        return (*node.act, node.step) if node.step is not None else (None, 0, node.returned)
 
 
 class Things:
@@ -176,9 +197,7 @@ class Things:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._given = asked._given
         self._all: list[Any] = []
-        self._numbers: dict[int, int] = {}
 
     def encode(self, value: Any) -> Outcome:
         """`value` as the answer is told of it."""
@@ -188,11 +207,12 @@ class Things:
             return ("function", value.__name__)
         if isinstance(value, list | tuple):
             return ("list", tuple(self.encode(one) for one in value))
-        number = self._numbers.get(id(value))
-        if number is None:
-            number = self._numbers[id(value)] = len(self._all)
-            self._all.append(value)
-        return ("thing", number, type(value).__name__)
+        # They are few, and their addresses differ from one interleaving to the next.
+        for number, known in enumerate(self._all):
+            if known is value:
+                return ("thing", number, type(value).__name__)
+        self._all.append(value)
+        return ("thing", len(self._all) - 1, type(value).__name__)
 
     def decode(self, outcome: Any) -> Any:
         """What the answer means."""
@@ -200,9 +220,9 @@ class Things:
         if kind == "thing":
             return self._all[value]
         if kind == "function":
-            return self._asked.named(value)
+            return Asked(self._asked.conversation, value, self._asked.given)
         if kind == "given":
-            return self._given[value]
+            return self._asked.given[value]
         if kind == "list":
             return [self.decode(one) for one in value]
         return value
@@ -283,7 +303,7 @@ class Sites:
             self._functions[part] = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
 
     def at(self, part: int, line: int) -> Callable[..., Any]:
-        """Called as ``site(perform, step)``, it returns ``perform(step)``, done at `line` of `part`."""
+        """Called as ``site(line, perform, step)``, it returns ``perform(step)``, done at `line` of `part`."""
         around = [
             function
             for function in self._functions.get(part, ())
@@ -292,7 +312,7 @@ class Sites:
         if not around:
             return _nowhere
         function = max(around, key=lambda function: function.lineno)
-        return partial(self._site(part, function), line)
+        return self._site(part, function)
 
     def _site(self, part: int, function: ast.FunctionDef) -> Callable[..., Any]:
         key = (part, function.lineno)
@@ -313,5 +333,5 @@ class Sites:
         return self._sites[key]
 
 
-def _nowhere(perform: Callable[[Step], Outcome], step: Step) -> Outcome:
+def _nowhere(line: int, perform: Callable[[Step], Outcome], step: Step) -> Outcome:
     return perform(step)

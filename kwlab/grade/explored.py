@@ -4,21 +4,21 @@ The search runs in the referee, on the referee's structures (see `kwlab.grade.as
 a scenario: it does not end with the first bug, but notes the first of each kind.
 """
 
+import importlib
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType, SimpleNamespace
+from types import FrameType
 from typing import Any
 
-import kwlab
 from kwlab.explore.depth_first import DepthFirst
 from kwlab.explore.engine import Execution, Options, Search, search
 from kwlab.explore.problems import Bug
 from kwlab.explore.trace import record
-from kwlab.grade.asked import Asked, Conversation, Stopped
+from kwlab.grade.asked import Conversation, Stopped
 from kwlab.grade.exercise import Exercise
-from kwlab.grade.testing import Broken, Failed
+from kwlab.grade.testing import Broken, Failed, Functions
 
 __all__ = ["Found", "explore"]
 
@@ -61,17 +61,18 @@ class Found:
 
 
 def explore(
-    scenario: Callable[[SimpleNamespace], object],
+    scenario: Callable[[Functions], object],
     exercise: Exercise,
     conversation: Conversation,
     given: Mapping[str, Any],
     seconds: float,
 ) -> Found:
     """Search `scenario`; raises `Stopped` if the answer cannot be asked, or `seconds` are over."""
-    functions: dict[str, Any] = {name: getattr(kwlab, name) for name in exercise.given if hasattr(kwlab, name)}
+    kwlab = importlib.import_module("kwlab")  # as a learner has it
+    functions: dict[str, Any] = {name: getattr(kwlab, name) for name in exercise.given}
     functions.update(given)
     names = [name for part in exercise.parts for name in part.functions]
-    answer = SimpleNamespace(**{name: Asked(conversation, name, functions) for name in names})
+    answer = Functions(**{name: conversation.function(name, functions) for name in names})
     title = " ".join((scenario.__doc__ or scenario.__name__).split())
     found = Found(scenario.__name__, title, lambda: scenario(answer))
 

@@ -16,6 +16,7 @@ What remains, for an answer that breaks out of Python into native code, is said 
 own kernel is the learner's: a mark that counts is given by ``kwlab grade`` where the learner is not.
 """
 
+import gc
 import importlib.util
 import json
 import os
@@ -23,7 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from types import CodeType, ModuleType, SimpleNamespace
+from types import CodeType, ModuleType
 from typing import Any, Literal
 
 import pytest
@@ -38,9 +39,10 @@ from kwlab.grade.explored import Found, explore
 from kwlab.grade.inside import MAX_PRINTED
 from kwlab.grade.limits import adopt_orphans, hide
 from kwlab.grade.mark import Mark, Problem, Score
-from kwlab.grade.testing import Failed
+from kwlab.grade.testing import Failed, Functions
+from kwlab.grade.warm import judge_in_a_fork
 
-__all__ = ["judge", "main"]
+__all__ = ["judge", "main", "serve"]
 
 Outcome = Literal["passed", "failed", "todo", "not run"]
 
@@ -73,7 +75,7 @@ class _Boxed:
         self.printed = (self.printed + str(reply.get("printed", "")))[:MAX_PRINTED]
         return reply
 
-    def explore(self, scenario: Callable[[SimpleNamespace], object], given: Mapping[str, Any] | None = None) -> Found:
+    def explore(self, scenario: Callable[[Functions], object], given: Mapping[str, Any] | None = None) -> Found:
         referee = self._referee
         found = referee.found.get(scenario.__name__)
         if found is None:
@@ -261,6 +263,8 @@ def judge(exercise: Exercise, answer: Answer) -> Mark:
     """The mark of `answer`. Only for a process of its own: it forks, and adopts and ends what it finds below it."""
     referee = Referee(exercise, answer)
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", os.devnull, "--noconftest", "-s"]
+    # These two collect all garbage before they end, and an answer's is not here.
+    options += ["-p", "no:unraisableexception", "-p", "no:threadexception"]
     options += ["--assert=plain", "--import-mode=importlib", f"--rootdir={exercise.folder}", str(exercise.grader)]
     status = pytest.main(options, plugins=[referee])
     mark = referee.mark()
@@ -274,10 +278,26 @@ def judge(exercise: Exercise, answer: Answer) -> Mark:
 def main(result: int) -> None:
     """Read the folder and the answer from standard input, and write the mark to the descriptor `result`."""
     request = json.load(sys.stdin)
+    _judge_and_write(Path(request["folder"]), request["parts"], result)
+
+
+def serve(replies: int) -> None:
+    """Read such requests, a line each, and write a reply to each: for `kwlab.grade.warm`."""
+    hide()
+    pytest.main(
+        ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "--noconftest", "--co", os.devnull]
+    )  # imports it all
+    gc.freeze()
+    for line in sys.stdin:
+        reply = judge_in_a_fork(json.loads(line), _judge_and_write)
+        os.write(replies, json.dumps(reply).encode() + b"\n")
+
+
+def _judge_and_write(folder: Path, parts: dict[str, str], result: int) -> None:
     hide()
     adopt_orphans()
-    exercise = load(Path(request["folder"]))
-    answer = Answer(exercise.id, {int(part): source for part, source in request["parts"].items()})
-    mark = judge(exercise, answer)
+    exercise = load(folder)
+    os.chdir(folder)
+    mark = judge(exercise, Answer(exercise.id, {int(part): source for part, source in parts.items()}))
     with os.fdopen(result, "w", encoding="utf-8") as pipe:
         json.dump(mark.to_dict(), pipe)

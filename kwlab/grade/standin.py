@@ -9,12 +9,12 @@ The referee asks for the same function again with other answers: `begin` starts 
 that are known already; what it says differently than before shows that it remembers something from call to call.
 """
 
+import importlib
 import sys
 from collections.abc import Callable
 from types import FrameType, FunctionType
 from typing import Any
 
-import kwlab
 from kwlab.grade.exercise import Exercise
 
 __all__ = ["Abandoned", "Thing", "begin", "connect", "given"]
@@ -142,6 +142,7 @@ def connect(talk: Callable[[Message], Any], forget: Callable[[], object]) -> Non
 
 def given(exercise: Exercise) -> dict[str, Any]:
     """What an answer finds defined: numbers and strings as they are, stand-ins for all else."""
+    kwlab = importlib.import_module("kwlab")
     names = (*exercise.given, *exercise.helpers)
     values = {name: getattr(kwlab, name, None) for name in names}
     return {name: v if isinstance(v, int | str) else _Given(name) for name, v in values.items()}

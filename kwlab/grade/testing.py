@@ -28,12 +28,11 @@ was found in its interleavings:
 """
 
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
 from typing import Any, NoReturn, Protocol
 
 import pytest
 
-__all__ = ["FATAL", "Boxed", "Broken", "Failed", "Findings", "expect", "fail", "points", "promise"]
+__all__ = ["FATAL", "Boxed", "Broken", "Failed", "Findings", "Functions", "expect", "fail", "points", "promise"]
 
 FATAL = (
     "lost wake-up",
@@ -75,6 +74,16 @@ def promise(kept: object, about: str, sentence: str) -> None:
         raise Broken(about, sentence)
 
 
+class Functions:
+    """The functions of an answer, by name, for a scenario to call."""
+
+    def __init__(self, **functions: Any) -> None:
+        vars(self).update(functions)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"the exercise names no function {name!r}")
+
+
 class Findings(Protocol):
     """What was found in the interleavings of a scenario."""
 
@@ -96,9 +105,7 @@ class Boxed(Protocol):
     def must_return(self, function: str, *, called: str) -> None:
         """For a call that gave None: `Failed` if it is because `function` has no ``return`` with a value, no yield."""
 
-    def explore(
-        self, scenario: Callable[[SimpleNamespace], object], given: Mapping[str, Any] | None = None
-    ) -> Findings:
+    def explore(self, scenario: Callable[[Functions], object], given: Mapping[str, Any] | None = None) -> Findings:
         """Run `scenario`, which calls the functions of the answer by name, in every interleaving.
 
         Its docstring says what it does. `given` replaces functions of kwlab that the answer calls, and adds helpers.
