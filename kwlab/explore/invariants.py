@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-from kwlab.listhead import ListHead, list_for_each
+from kwlab.listhead import ListHead
 from kwlab.runtime.base import local, probes
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask, unobserved
@@ -56,12 +56,15 @@ class Called:
     def __call__(self, work: Any) -> None:
         task = local.task
         monitor = task.runtime.monitor
-        if monitor is not None:
+        if monitor is None:
+            self.function(work)
+            return
+        with unobserved(task):
             monitor.begins(task, work)
         try:
             self.function(work)
         finally:
-            if monitor is not None:
+            with unobserved(task):
                 monitor.ends(task, work)
 
 
@@ -187,6 +190,7 @@ class Monitor:
         watched = self._of_thread(task)
         if watched is None:
             return
+        self._release(task)
         name = _label(work)
         if watched.running:
             self._broken("I8", f"{name} begins while {_label(watched.running[-1])} runs on the same worker")
@@ -234,6 +238,8 @@ class Monitor:
         self._check_wake_up(watched, linked)
         self._check_trace(watched, ready, linked, in_the_loop)
         if in_the_loop:
+            if taken and watched.owed:
+                self._broken("I2", f"{_label(watched.owed[0])} was taken by {task.name}, and now the next one is")
             if taken and watched.ready[0] is not taken[0]:
                 self._broken("I8", f"{_label(taken[0])} was taken, and {_label(watched.ready[0])} was first")
             watched.owed += taken
@@ -324,8 +330,13 @@ class Monitor:
 
 
 def _works(head: Any) -> list[Any]:
-    """What is linked, and each work's function made to be `Called`."""
-    works = [entry._container for entry in list_for_each(head)] if head.next is not None else []
+    """What is linked, and each work's function made to be `Called`. A broken list is followed as far as it leads."""
+    works: list[Any] = []
+    entry, met = head.next, {id(head)}
+    while isinstance(entry, ListHead) and id(entry) not in met and hasattr(entry._container, "func"):
+        met.add(id(entry))
+        works.append(entry._container)
+        entry = entry.next
     for work in works:
         if work.func.__class__ is not Called:
             work.func = Called(work.func)

@@ -43,7 +43,8 @@ class Ending:
     """How an execution ended: a `kind` and a `sentence`, and in which task if it was one that did it.
 
     Kinds: ``done`` (nothing left to do), ``stuck`` (tasks sleep or wait, nobody can go on), ``error`` (an exception
-    left a task), ``endless`` and ``soft lockup`` (the step limit), ``pruned`` (not wanted any more), or what `ModelRuntime.fail` was told.
+    left a task), ``endless`` and ``soft lockup`` (the step limit), ``pruned`` (not wanted any more), or what
+    `ModelRuntime.fail` was told.
     """
 
     kind: str
