@@ -12,6 +12,7 @@ from kwlab.explore.engine import Options, Scenario, Search, search
 from kwlab.explore.invariants import chosen
 from kwlab.explore.problems import KINDS
 from kwlab.explore.strategy import Strategy
+from kwlab.explore.tso import MEMORY_MODELS
 from kwlab.explore.verdict import Verdict
 from kwlab.kthread import to_kthread
 from kwlab.sched import Task
@@ -37,6 +38,7 @@ def check(
     allow: Iterable[str] = (),
     races: bool = False,
     invariants: bool | Iterable[str] = False,
+    memory: str = "sc",
     options: Options | None = None,
 ) -> Verdict:
     """Search for an interleaving of `scenario` that goes wrong.
@@ -48,6 +50,7 @@ def check(
     and `seconds` are the budget; the default is `EXECUTIONS`, for a strategy of your own none. `allow` names kinds of
     bug (`KINDS`) that are none here. `races`: a data race is a bug too (see `kwlab.explore.races` for what is one).
     `invariants`: the names of those to be watched, or True for all (see `kwlab.explore.invariants`).
+    `memory`: "sc", or "tso" for processors that let a plain store wait (see `kwlab.explore.tso`; looks for races too).
     `options`: see `Options`.
 
     Errors: `ValueError` for an impossible budget or an unknown kind; `NonDeterministicError` if the scenario does not
@@ -58,7 +61,10 @@ def check(
     if unknown:
         raise ValueError(f"check(allow={unknown!r}): the kinds of bug are {', '.join(KINDS)}")
     options.allow = frozenset(allow)
-    options.races = (options.races or races) and "data race" not in options.allow
+    if memory not in MEMORY_MODELS:
+        raise ValueError(f"check(memory={memory!r}): the memory models are {', '.join(MEMORY_MODELS)}")
+    options.memory = memory if memory != "sc" else options.memory
+    options.races = (options.races or races or options.memory == "tso") and "data race" not in options.allow
     options.invariants = chosen(invariants) or options.invariants
     _check_numbers(bound=bound, executions=executions, seconds=seconds)
     if strategy is None:
@@ -71,6 +77,7 @@ def check(
     return Verdict(
         found.bug,
         known or f"{found.executions:,} interleavings",
+        memory=MEMORY_MODELS[options.memory],
         races=_race_guarantee(strategy, found) if options.races else "not looked for",
         executions=found.executions,
         steps=found.steps,

@@ -11,6 +11,7 @@ from kwlab.explore.invariants import Monitor, swapped_back
 from kwlab.explore.problems import Bug, bug_of
 from kwlab.explore.races import PatientDetector, RaceDetector
 from kwlab.explore.strategy import Strategy
+from kwlab.explore.tso import StoreBuffers
 from kwlab.runtime.carriers import Batons, Carriers, Greenlets
 from kwlab.runtime.model import Ending, ModelRuntime, Observer
 from kwlab.runtime.model_guard import guarded
@@ -37,15 +38,19 @@ def pool(backend: str) -> Carriers:
 
 @dataclass(slots=True)
 class Options:
-    """What holds for every execution of a search. `prepare(runtime)` is called before each: to observe it, or to
-    give it another memory model. `limit` counts steps; `allow` names the kinds of bug that are none here; `races`: look
-    for data races; `invariants`: names of those to be watched (see `kwlab.explore.invariants`)."""
+    """What holds for every execution of a search.
+
+    `limit` counts steps; `allow` names kinds of bug that are none here. `races`: look for data races; `memory`: "sc"
+    or "tso" (see `kwlab.explore.tso`); `invariants`: the names of those to be watched (see `kwlab.explore.invariants`).
+    `prepare(runtime)` is called before each execution.
+    """
 
     limit: int = 10_000
     backend: str = "greenlet"
     allow: Container[str] = ()
     warnings_end: bool = True
     races: bool = False
+    memory: str = "sc"
     invariants: tuple[str, ...] = ()
     observer: Observer | None = None
     prepare: Callable[[ModelRuntime], object] | None = None
@@ -92,6 +97,8 @@ def run_once(
     if options.prepare is not None:
         options.prepare(runtime)
     strategy.begin(runtime)
+    if options.memory == "tso":
+        StoreBuffers(runtime).attach()
     detector = RaceDetector(runtime) if options.races else None
     if detector is not None:
         detector.attach()
@@ -130,6 +137,8 @@ def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
         return next((task for task in enabled if task.id == wanted), None)
 
     again = ModelRuntime(choose, first.carriers, every_step=True, limit=first.limit, warnings_end=first.warnings_end)
+    if first.stores is not None:
+        StoreBuffers(again).attach()
     PatientDetector(again).attach()
     ending = again.run(scenario)
     assert first.ending is not None

@@ -89,6 +89,7 @@ class ModelRuntime:
         self.crash: BaseException | None = None
         self.result: object = None  # what the scenario returned
         self.monitor: Any = None  # of invariants, see `kwlab.explore.invariants`
+        self.stores: Any = None  # the store buffers of a weaker memory, see `kwlab.explore.tso`
         self.extra_state: list[Callable[[], object]] = []  # what else the future depends on
         self.born: Callable[[ModelTask], object] | None = None  # called with every new task
         self._freeze = ModelBits(self)
@@ -149,6 +150,8 @@ class ModelRuntime:
             return None
         if self._stopping:
             return None
+        if self.stores is not None:
+            self.stores.drain(task)
         task._state = TASK_DEAD
         self.live.remove(task)
         if self.observer is not None:

@@ -90,14 +90,19 @@ class ModelTask:
 
     @property
     def state(self) -> int:
-        self.runtime.announce(READ_STATE, self)
-        return self._state
+        runtime = self.runtime
+        me = runtime.announce(READ_STATE, self)
+        state: int = self._state if runtime.stores is None else runtime.stores.get(me, self, "_state")
+        return state
 
     @state.setter
     def state(self, value: int) -> None:
         runtime = self.runtime
         me = runtime.announce(STORE_STATE, self, value)
-        self._state = value
+        if runtime.stores is None:
+            self._state = value
+        else:
+            runtime.stores.put(me, self, "_state", value)
         if runtime.observer is not None:
             runtime.observer(me, STORE_STATE, self, value)
 
@@ -116,6 +121,8 @@ class ModelTask:
     def set_current_state(self, state: int) -> None:
         runtime = self.runtime
         me = runtime.announce(SET_STATE, self, state)
+        if runtime.stores is not None:
+            runtime.stores.drain(me)
         self._state = state
         if runtime.observer is not None:
             runtime.observer(me, SET_STATE, self, state)
@@ -124,6 +131,10 @@ class ModelTask:
         runtime = self.runtime
         if self.held or self.is_device:
             runtime.refuse_to_sleep(self, "schedule()")
+        if runtime.stores is not None and runtime.stores.pending(self):
+            # Others may come before what was stored is seen at last.
+            runtime.announce(SET_STATE, self, runtime.stores.get(self, self, "_state"))
+            runtime.stores.drain(self)
         self.yielded = len(runtime.schedule)
         me = runtime.announce(SCHEDULE, self)
         if runtime.observer is not None:
@@ -154,7 +165,7 @@ class ModelTask:
         runtime = self.runtime
         me = runtime.announce(READ, struct, field)
         with unobserved(me):  # as a plain access
-            value = getattr(struct, field)
+            value = getattr(struct, field) if runtime.stores is None else runtime.stores.get(me, struct, field)
         if runtime.observer is not None:
             runtime.observer(me, READ, struct, field)
         return value
@@ -162,8 +173,11 @@ class ModelTask:
     def write_once(self, struct: Any, field: str, value: Any) -> None:
         runtime = self.runtime
         me = runtime.announce(WRITE, struct, field)
-        with unobserved(me):
-            setattr(struct, field, value)
+        if runtime.stores is not None:
+            runtime.stores.put(me, struct, field, value)
+        else:
+            with unobserved(me):
+                setattr(struct, field, value)
         if runtime.observer is not None:
             runtime.observer(me, WRITE, struct, field)
 
@@ -280,6 +294,8 @@ class ModelCompletion:
         if me is not None:
             if me.held or me.is_device:
                 runtime.refuse_to_sleep(me, f"wait_for_completion({self.name})")
+            if runtime.stores is not None:
+                runtime.stores.drain(me)
             if me._state:
                 runtime.warn(
                     f"wait_for_completion({self.name}) in state {task_state_to_char(me._state)}: "
