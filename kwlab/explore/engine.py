@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from kwlab.explore.fields import observed_fields
 from kwlab.explore.invariants import Monitor, swapped_back
-from kwlab.explore.problems import Bug, bug_of
+from kwlab.explore.lockdep import LockOrder
+from kwlab.explore.problems import INVERSION, Bug, bug_of
 from kwlab.explore.races import PatientDetector, RaceDetector
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.tso import StoreBuffers
@@ -42,7 +43,7 @@ class Options:
 
     `limit` counts steps; `allow` names kinds of bug that are none here. `races`: look for data races; `memory`: "sc"
     or "tso" (see `kwlab.explore.tso`); `invariants`: the names of those to be watched (see `kwlab.explore.invariants`).
-    `prepare(runtime)` is called before each execution.
+    `lock_order` is what the search learns about locks. `prepare(runtime)` is called before each execution.
     """
 
     limit: int = 10_000
@@ -52,6 +53,7 @@ class Options:
     races: bool = False
     memory: str = "sc"
     invariants: tuple[str, ...] = ()
+    lock_order: LockOrder = field(default_factory=LockOrder)
     observer: Observer | None = None
     prepare: Callable[[ModelRuntime], object] | None = None
 
@@ -97,6 +99,7 @@ def run_once(
     if options.prepare is not None:
         options.prepare(runtime)
     strategy.begin(runtime)
+    options.lock_order.attach(runtime)
     if options.memory == "tso":
         StoreBuffers(runtime).attach()
     detector = RaceDetector(runtime) if options.races else None
@@ -148,6 +151,7 @@ def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
 @contextmanager
 def exploring(scenario: Scenario, options: Options) -> Iterator[None]:
     """Around all executions of `scenario`: what is swapped for the time of an exploration."""
+    options.lock_order = LockOrder()
     with (
         guarded(getattr(scenario, "__globals__", {})),
         observed_fields() if options.races else nullcontext(),
@@ -171,6 +175,7 @@ def search(
     `after` is called behind each execution with it and the search so far; returning True ends the search.
     """
     found = Search()
+    inverted: list[int] | None = None  # the execution in which locks were first taken in two orders
     started = time.perf_counter()
     with exploring(scenario, options):
         more = True
@@ -182,6 +187,8 @@ def search(
                 found.pruned += 1
             if execution.bug is not None and found.bug is None:
                 found.bug, found.schedule = execution.bug, execution.schedule
+            if inverted is None and options.lock_order.inversion:
+                inverted = execution.schedule
             found.seconds = time.perf_counter() - started
             stop = after(execution, found) if after is not None else None
             if stop or (found.bug is not None and stop_at_bug):
@@ -192,4 +199,6 @@ def search(
             ):
                 break
         found.complete = not more
+    if found.bug is None and inverted is not None and INVERSION not in options.allow:
+        found.bug, found.schedule = Bug(INVERSION, options.lock_order.inversion), inverted
     return found

@@ -1,6 +1,7 @@
 """One execution again, exactly: follow a schedule."""
 
 from kwlab.explore.engine import Execution, Options, Scenario, exploring, run_once
+from kwlab.explore.problems import INVERSION, Bug
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
 
@@ -57,6 +58,8 @@ def replay(scenario: Scenario, schedule: list[int], options: Options | None = No
         execution = run_once(scenario, strategy, options)
     if len(execution.schedule) < len(schedule):
         raise too_long(schedule, execution.schedule)
+    if execution.bug is None and options.lock_order.inversion and INVERSION not in options.allow:
+        execution.bug = Bug(INVERSION, options.lock_order.inversion)
     return execution
 
 

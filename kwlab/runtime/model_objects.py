@@ -208,11 +208,12 @@ class unobserved:
 class ModelSpinLock:
     """A spinlock whose holder is a task of the model."""
 
-    __slots__ = ("name", "owner", "runtime")
+    __slots__ = ("kind", "name", "owner", "runtime")
 
-    def __init__(self, runtime: "ModelRuntime", name: str) -> None:
+    def __init__(self, runtime: "ModelRuntime", name: str, kind: Any = None) -> None:
         self.runtime = runtime
         self.name = name
+        self.kind = kind  # its class, for lockdep
         self.owner: ModelTask | None = None
 
     @property
@@ -228,6 +229,8 @@ class ModelSpinLock:
         me = runtime.announce(LOCK, self)
         self.owner = me
         me.held.append(self)
+        if len(me.held) > 1 and runtime.lock_order is not None:
+            runtime.lock_order.taken(me, self)
         if probes:
             for probe in probes:
                 probe("lock_acquire", self, {})
