@@ -74,6 +74,10 @@ def check(
         raise ValueError("check(bound=..., strategy=...): a strategy has its own bound; give one of the two")
     found = search(scenario, strategy, options, executions=executions, seconds=seconds)
     known = strategy.guarantee() if found.complete or isinstance(strategy, (IterativeBounding, CompleteFirst)) else ""
+    notes = [f"some states were not merged: {why}" for why in getattr(strategy, "opaque", ())]
+    if found.given_up:
+        known = ""
+        notes.append(f"{found.given_up} executions were given up: they took too long between two operations")
     return Verdict(
         found.bug,
         known or f"{found.executions:,} interleavings",
@@ -84,7 +88,7 @@ def check(
         states=strategy.states,
         seconds=found.seconds,
         schedule=found.schedule,
-        notes=[f"some states were not merged: {why}" for why in getattr(strategy, "opaque", ())],
+        notes=notes,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
+from kwlab.explore.endless import Suspicion, Watch, recount, watching
 from kwlab.explore.fields import observed_fields
 from kwlab.explore.invariants import Monitor, swapped_back
 from kwlab.explore.lockdep import LockOrder
@@ -43,7 +44,8 @@ class Options:
 
     `limit` counts steps; `allow` names kinds of bug that are none here. `races`: look for data races; `memory`: "sc"
     or "tso" (see `kwlab.explore.tso`); `invariants`: the names of those to be watched (see `kwlab.explore.invariants`).
-    `lock_order` is what the search learns about locks. `prepare(runtime)` is called before each execution.
+    `lock_order` is what the search learns about locks, `watch` who looks for endless loops. `prepare(runtime)` is
+    called before each execution.
     """
 
     limit: int = 10_000
@@ -54,6 +56,7 @@ class Options:
     memory: str = "sc"
     invariants: tuple[str, ...] = ()
     lock_order: LockOrder = field(default_factory=LockOrder)
+    watch: Watch | None = None
     observer: Observer | None = None
     prepare: Callable[[ModelRuntime], object] | None = None
 
@@ -77,6 +80,7 @@ class Search:
 
     executions: int = 0
     pruned: int = 0
+    given_up: int = 0  # executions that took too long between two operations
     steps: int = 0
     seconds: float = 0.0
     bug: Bug | None = None
@@ -118,8 +122,12 @@ def run_once(
         if inspect is not None:
             inspect(ending)
 
+    if options.watch is not None:
+        options.watch.runtime = runtime
     try:
         ending = runtime.run(scenario, over)
+    except Suspicion:
+        return _suspected(scenario, runtime, options)
     finally:
         if monitor is not None:
             monitor.close()
@@ -129,6 +137,22 @@ def run_once(
     if bug is not None and bug.kind in options.allow:
         bug = None
     return Execution(runtime, ending, bug)
+
+
+def _suspected(scenario: Scenario, runtime: ModelRuntime, options: Options) -> Execution:
+    """The execution that was interrupted because it took no step any more."""
+
+    def prepare(again: ModelRuntime) -> None:
+        if options.memory == "tso":
+            StoreBuffers(again).attach()
+
+    ending = recount(scenario, runtime, prepare)
+    bug = None
+    if ending.kind != "slow":
+        bug = Bug(ending.kind, ending.sentence, ending.task.name if ending.task is not None else None)
+    elif options.watch is not None:
+        options.watch.patience *= 4
+    return Execution(runtime, ending, bug if bug is None or bug.kind not in options.allow else None)
 
 
 def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
@@ -153,6 +177,7 @@ def exploring(scenario: Scenario, options: Options) -> Iterator[None]:
     """Around all executions of `scenario`: what is swapped for the time of an exploration."""
     options.lock_order = LockOrder()
     with (
+        watching() as options.watch,
         guarded(getattr(scenario, "__globals__", {})),
         observed_fields() if options.races else nullcontext(),
         swapped_back(),
@@ -185,6 +210,8 @@ def search(
             found.steps += len(execution.schedule)
             if execution.ending.kind == "pruned":
                 found.pruned += 1
+            if execution.ending.kind == "slow":
+                found.given_up += 1
             if execution.bug is not None and found.bug is None:
                 found.bug, found.schedule = execution.bug, execution.schedule
             if inverted is None and options.lock_order.inversion:
@@ -198,7 +225,7 @@ def search(
                 seconds is not None and found.seconds >= seconds
             ):
                 break
-        found.complete = not more
+        found.complete = not more and not found.given_up
     if found.bug is None and inverted is not None and INVERSION not in options.allow:
         found.bug, found.schedule = Bug(INVERSION, options.lock_order.inversion), inverted
     return found

@@ -18,6 +18,7 @@ from heapq import heappop, heappush
 from itertools import cycle
 
 from kwlab.explore.depth_first import guarantee, non_deterministic
+from kwlab.explore.rounds import fair_round
 from kwlab.explore.state import StateKeys
 from kwlab.explore.strategy import preferred, signature
 from kwlab.runtime.model import Ending, ModelRuntime
@@ -62,6 +63,8 @@ class Merging:
         self._visited: dict[State, tuple[int, int]] = {}  # how many choices and steps came before it
         self._choices: list[tuple[State, int]] = []
         self._round: Iterator[int] | None = None  # the choices of a round that is gone for ever
+        self._forever: list[int] = []  # such a round, to be gone once the plan is done
+        self._looked = False  # for a fair round in the complete graph
         self._runtime: ModelRuntime | None = None
         self._preemptions = 0
 
@@ -94,6 +97,10 @@ class Merging:
             number = me.id if me.id in state.untried else state.untried[-1]
             state.untried.remove(number)
         else:
+            if not self._plan and self._forever:
+                self._round = cycle(self._forever)
+                self._forever = []
+                return self.choose(enabled, me)
             if not self._plan:
                 self._plan = self._way_ahead(state)
                 if not self._plan:
@@ -203,9 +210,16 @@ class Merging:
         frontier = self._frontier
         while frontier and not frontier[0][2].untried:
             heappop(frontier)
-        if not frontier:
-            return False
-        target = frontier[0][2]
+        if frontier:
+            target = frontier[0][2]
+        else:
+            found = (
+                fair_round(self._root) if self._root is not None and self.bound is None and not self._looked else None
+            )
+            self._looked = True
+            if found is None:
+                return False
+            target, self._forever = found
         self._plan = []
         while target.parent is not None:
             target, number = target.parent
