@@ -17,7 +17,7 @@ from kwlab.struct import freed
 __all__ = ["INVERSION", "KINDS", "Bug", "bug_of", "kind_of"]
 
 # A bug of the program, not of one interleaving: it is reported if the search finds nothing worse.
-INVERSION = "lock-order inversion"
+INVERSION = "lock order"
 
 # Every kind of bug there is, for `check(allow=...)`.
 KINDS = (
