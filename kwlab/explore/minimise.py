@@ -11,11 +11,10 @@ from itertools import groupby
 
 from kwlab.explore.ctrl_c import CtrlC, ctrl_c
 from kwlab.explore.depth_first import DepthFirst
-from kwlab.explore.engine import Execution, Options, Scenario, Search, run_once, search
+from kwlab.explore.engine import Execution, Options, Scenario, Search, exploring, run_once, search
 from kwlab.explore.problems import Bug
 from kwlab.explore.replay import Follow, signed
 from kwlab.explore.schedule import Schedule
-from kwlab.runtime.model_guard import guarded
 
 __all__ = ["Minimised", "minimise"]
 
@@ -40,8 +39,9 @@ def minimise(
     `budget` counts steps of the model, so the same input gives the same result. None if `schedule`, run again, does
     not lead to that kind of bug: one that no single execution shows.
     """
-    with guarded(getattr(scenario, "__globals__", {})), ctrl_c() as interrupt:
-        return _Minimiser(scenario, bug, options or Options(), budget, interrupt).minimise(schedule)
+    options = options or Options()
+    with exploring(scenario, options), ctrl_c() as interrupt:
+        return _Minimiser(scenario, bug, options, budget, interrupt).minimise(schedule)
 
 
 class _Minimiser:

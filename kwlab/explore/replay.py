@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from kwlab.explore.engine import Execution, Options, Scenario, run_once
+from kwlab.explore.engine import Execution, Options, Scenario, exploring, run_once
 from kwlab.explore.schedule import Schedule, ScheduleError, fingerprint_of, fold
 from kwlab.runtime.model import Ending, ModelRuntime
-from kwlab.runtime.model_guard import guarded
 from kwlab.runtime.model_objects import ModelTask
 
 __all__ = ["Follow", "replay", "signed"]
@@ -84,8 +83,9 @@ def replay(scenario: Scenario, schedule: str | Sequence[int], options: Options |
     Errors: `ScheduleError` if it does not fit, or is damaged.
     """
     strategy = Follow(Schedule.read(schedule))
-    with guarded(getattr(scenario, "__globals__", {})):
-        execution = run_once(scenario, strategy, options or Options())
+    options = options or Options()
+    with exploring(scenario, options):
+        execution = run_once(scenario, strategy, options)
     strategy.verify(execution.schedule)
     return execution
 
@@ -93,7 +93,7 @@ def replay(scenario: Scenario, schedule: str | Sequence[int], options: Options |
 def signed(scenario: Scenario, schedule: Sequence[int], options: Options) -> Schedule:
     """`schedule` with the fingerprint of what its steps do."""
     strategy = Follow(schedule)
-    with guarded(getattr(scenario, "__globals__", {})):
+    with exploring(scenario, options):
         execution = run_once(scenario, strategy, options)
     strategy.verify(execution.schedule)
     return Schedule(schedule, strategy.fingerprint)

@@ -1,35 +1,21 @@
 """How everything stands at one moment of an execution: tasks, locks, workers, lists."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from kwlab.explore.labels import Labels, is_worker
 from kwlab.explore.places import Places
 from kwlab.explore.trace_format import Place, State, TaskState, Wakeup, WorkerState
 from kwlab.listhead import ListHead
-from kwlab.runtime.base import local
 from kwlab.runtime.model import ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
 from kwlab.runtime.model_ops import DEVICE, LOCK, SCHEDULE, WAIT, WAKE
 from kwlab.runtime.states import TASK_DEAD, task_state_to_char
 from kwlab.struct import freed
 
-__all__ = ["Snapshots", "unobserved"]
+__all__ = ["Snapshots"]
 
 ENDLESS = 10_000  # links followed in a list: a corrupted one may never come back to its head
-
-
-@contextmanager
-def unobserved() -> Iterator[None]:
-    """What the block reads is read by nobody: whoever watches the accesses of tasks sees none."""
-    me = getattr(local, "task", None)
-    local.task = None
-    try:
-        yield
-    finally:
-        local.task = me
 
 
 class Snapshots:
@@ -53,10 +39,6 @@ class Snapshots:
 
     def take(self, me: ModelTask | None, failed: ModelTask | None = None, where: Place | None = None) -> State:
         """The state now. `me` took the last step; `failed` is where a bug ended the execution, at `where`."""
-        with unobserved():
-            return self._take(me, failed, where)
-
-    def _take(self, me: ModelTask | None, failed: ModelTask | None, where: Place | None) -> State:
         runtime = self.runtime
         for task in runtime.all_tasks[self._tasks_seen :]:
             if task.kthread is not None and is_worker(task.kthread.data):
