@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
+from kwlab.explore.ctrl_c import ctrl_c
 from kwlab.explore.endless import Suspicion, Watch, recount, watching
 from kwlab.explore.fields import observed_fields
 from kwlab.explore.invariants import Monitor, swapped_back
@@ -86,6 +87,7 @@ class Search:
     bug: Bug | None = None
     schedule: list[int] = field(default_factory=list)
     complete: bool = False  # the strategy has nothing left to try
+    interrupted: bool = False  # by Ctrl-C
 
 
 def run_once(
@@ -175,14 +177,19 @@ def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
 @contextmanager
 def exploring(scenario: Scenario, options: Options) -> Iterator[None]:
     """Around all executions of `scenario`: what is swapped for the time of an exploration."""
+    outer = options.watch
     options.lock_order = LockOrder()
     with (
-        watching() as options.watch,
+        watching() as watch,
         guarded(getattr(scenario, "__globals__", {})),
         observed_fields() if options.races else nullcontext(),
         swapped_back(),
     ):
-        yield
+        options.watch = watch
+        try:
+            yield
+        finally:
+            options.watch = outer
 
 
 def search(
@@ -195,15 +202,15 @@ def search(
     stop_at_bug: bool = True,
     after: Callable[[Execution, Search], bool | None] | None = None,
 ) -> Search:
-    """Run until the strategy is done, a bug is found, or a budget is used up.
+    """Run until the strategy is done, a bug is found, a budget is used up, or Ctrl-C is pressed.
 
     `after` is called behind each execution with it and the search so far; returning True ends the search.
     """
     found = Search()
     inverted: list[int] | None = None  # the execution in which locks were first taken in two orders
     started = time.perf_counter()
-    with exploring(scenario, options):
-        more = True
+    more = True
+    with exploring(scenario, options), ctrl_c() as interrupt, _until_interrupted(found):
         while more:
             execution = run_once(scenario, strategy, options)
             found.executions += 1
@@ -221,11 +228,22 @@ def search(
             if stop or (found.bug is not None and stop_at_bug):
                 break
             more = strategy.end(execution.ending)
+            if interrupt.pressed and more:
+                raise KeyboardInterrupt
             if (executions is not None and found.executions >= executions) or (
                 seconds is not None and found.seconds >= seconds
             ):
                 break
-        found.complete = not more and not found.given_up
+    found.complete = not more and not found.given_up
     if found.bug is None and inverted is not None and INVERSION not in options.allow:
         found.bug, found.schedule = Bug(INVERSION, options.lock_order.inversion), inverted
     return found
+
+
+@contextmanager
+def _until_interrupted(found: Search) -> Iterator[None]:
+    """A Ctrl-C ends the block, and what was found by then counts."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        found.interrupted = True
