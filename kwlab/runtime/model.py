@@ -8,6 +8,7 @@ chosen tasks' numbers, `schedule`, is the execution.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Literal
 
 from kwlab.runtime import reports
@@ -15,7 +16,7 @@ from kwlab.runtime.base import TimerInterrupt, local
 from kwlab.runtime.carriers import Abandon, Carriers
 from kwlab.runtime.model_clock import Device, ModelClock
 from kwlab.runtime.model_objects import ModelBits, ModelCompletion, ModelSpinLock, ModelTask
-from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, SCHEDULE, SPAWN, WAIT
+from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, READ, SCHEDULE, SPAWN, WAIT
 from kwlab.runtime.states import TASK_DEAD, TASK_UNINTERRUPTIBLE
 
 __all__ = ["Ending", "ForeignThreadError", "ModelRuntime"]
@@ -25,6 +26,7 @@ Choose = Callable[[list[ModelTask], ModelTask], ModelTask | None]
 # Called as ``observer(task, op, target, result)`` right after an operation.
 Observer = Callable[[ModelTask, int, Any, Any], None]
 
+KEYS = 64  # how many things of its own an object can have that operations collide on: the bits of a word
 STUBBORN = 100  # how often a task may swallow `Abandon` before it is left where it is
 
 
@@ -42,7 +44,8 @@ class Ending:
     """How an execution ended: a `kind` and a `sentence`, and in which task if it was one that did it.
 
     Kinds: ``done`` (nothing left to do), ``stuck`` (tasks sleep or wait, nobody can go on), ``error`` (an exception
-    left a task), ``endless`` (the step limit), ``pruned`` (not wanted any more), or what `ModelRuntime.fail` was told.
+    left a task), ``endless`` (the step limit), ``pruned`` (not wanted any more), ``diverged`` (it did not do what
+    `ModelRuntime.follow` expects), or what `ModelRuntime.fail` was told.
     """
 
     kind: str
@@ -82,6 +85,13 @@ class ModelRuntime:
         self.live: list[ModelTask] = []
         self.running: ModelTask | None = None
         self.schedule: list[int] = []
+        self.operations: list[int] = []  # what was announced by those in `schedule`
+        self.asides: list[tuple[int, int, Any]] = []  # (step, op, target) of what no operation announced
+        self.new_key = count(0, KEYS).__next__
+        self.key = self.new_key()  # of the task list
+        self._planned: list[int] = []
+        self._expected: list[int] = []
+        self._decided = 0
         self.ending: Ending | None = None
         self.crash: BaseException | None = None
         self.result: object = None  # what the scenario returned
@@ -121,6 +131,13 @@ class ModelRuntime:
             raise self.crash
         assert self.ending is not None
         return self.ending
+
+    def follow(self, schedule: list[int], operations: list[int]) -> None:
+        """Before `run`: begin with these steps, of an earlier execution, without asking `choose`.
+
+        If a task is about to do another operation than it did then, the execution ends as ``diverged``.
+        """
+        self._planned, self._expected, self._decided = schedule, operations, len(schedule)
 
     def live_through(self, task: ModelTask) -> ModelTask | None:
         """All of a task's life, called on its carrier; returns who goes on (None: the hub)."""
@@ -177,6 +194,28 @@ class ModelRuntime:
 
     def _next(self, me: ModelTask) -> ModelTask | None:
         """Who goes on; None, with `ending` or `crash` set, if the execution is over."""
+        schedule = self.schedule
+        step = len(schedule)
+        if step < self._decided:
+            number = self._planned[step]
+            if number >= len(self.all_tasks) or self.all_tasks[number].op != self._expected[step]:
+                self.ending = Ending("diverged")
+                return None
+            following = self.all_tasks[number]
+        else:
+            chosen = self._choose(me)
+            if chosen is None:
+                return None
+            following = chosen
+            if step >= self.limit:
+                self.ending = Ending("endless", f"still going on after {self.limit} steps", following)
+                return None
+        following.last_step = step
+        schedule.append(following.id)
+        self.operations.append(following.op)
+        return following
+
+    def _choose(self, me: ModelTask) -> ModelTask | None:
         enabled = []
         for task in self.live:
             op = task.op
@@ -193,28 +232,19 @@ class ModelRuntime:
                     enabled.append(task)
             elif task.target.ready():
                 enabled.append(task)
-        schedule = self.schedule
-        if len(enabled) == 1 and not self.every_step:
-            following = enabled[0]
-        elif enabled:
-            try:
-                chosen = self.choose(enabled, me)
-            except BaseException as error:
-                self.crash = error
-                return None
-            if chosen is None:
-                self.ending = self.ending or Ending("pruned")
-                return None
-            following = chosen
-        else:
+        if not enabled:
             self.ending = Ending("stuck" if any(not task.is_device for task in self.live) else "done")
             return None
-        following.last_step = len(schedule)
-        schedule.append(following.id)
-        if len(schedule) > self.limit:
-            self.ending = Ending("endless", f"still going on after {self.limit} steps", following)
+        if len(enabled) == 1 and not self.every_step:
+            return enabled[0]
+        try:
+            chosen = self.choose(enabled, me)
+        except BaseException as error:
+            self.crash = error
             return None
-        return following
+        if chosen is None:
+            self.ending = self.ending or Ending("pruned")
+        return chosen
 
     def _refuse(self) -> None:
         me = getattr(local, "task", None)
