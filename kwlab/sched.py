@@ -9,6 +9,7 @@ Mirrors include/linux/sched.h, kernel/sched/core.c and include/linux/completion.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from kwlab.runtime import threads
 from kwlab.runtime.base import Bits, Completion, Runtime, SpinLock, Task, local
@@ -29,6 +30,7 @@ from kwlab.runtime.states import (
 __all__ = [
     "PF_NOFREEZE",
     "PF_NO_SETAFFINITY",
+    "READ_ONCE",
     "TASK_DEAD",
     "TASK_FROZEN",
     "TASK_IDLE",
@@ -38,6 +40,7 @@ __all__ = [
     "TASK_RUNNING",
     "TASK_UNINTERRUPTIBLE",
     "WARN_ON",
+    "WRITE_ONCE",
     "Bits",
     "Completion",
     "Runtime",
@@ -164,6 +167,19 @@ def local_irq_save() -> Iterator[None]:
 def irqs_disabled() -> bool:
     """True inside `local_irq_save`."""
     return current().irqs_off > 0
+
+
+def READ_ONCE(struct: Any, field: str) -> Any:
+    """Read ``struct.field`` with no lock, on purpose: an intended race, and a point where others may come between.
+
+    Mirrors ``READ_ONCE()``, include/asm-generic/rwonce.h; Python needs the field's name, not its value.
+    """
+    return current().read_once(struct, field)
+
+
+def WRITE_ONCE(struct: Any, field: str, value: Any) -> None:
+    """Write ``struct.field`` with no lock, on purpose. A store and no barrier. Mirrors ``WRITE_ONCE()``, as above."""
+    current().write_once(struct, field, value)
 
 
 def WARN_ON(condition: object, message: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from kwlab.errors import UseAfterFree
 
-__all__ = ["READ_ONCE", "WRITE_ONCE", "Struct", "container_of", "freed", "kfree"]
+__all__ = ["Struct", "container_of", "freed", "kfree"]
 
 T = TypeVar("T", bound="Struct")
 
@@ -71,19 +71,6 @@ def container_of(pointer: Struct, kind: type[T], member: str) -> T:
         f"container_of(ptr, {kind.__name__}, {member!r}): this {type(pointer).__name__} {inside}, "
         f"not the member {member!r} of a {kind.__name__}"
     )
-
-
-def READ_ONCE(struct: Any, field: str) -> Any:
-    """Read ``struct.field`` with no lock, on purpose: marks the read as an intended race.
-
-    Mirrors ``READ_ONCE()``, include/asm-generic/rwonce.h; Python needs the field's name, not its value.
-    """
-    return getattr(struct, field)
-
-
-def WRITE_ONCE(struct: Any, field: str, value: Any) -> None:
-    """Write ``struct.field`` with no lock, on purpose: marks the write as an intended race."""
-    setattr(struct, field, value)
 
 
 class _Grave:

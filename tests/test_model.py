@@ -11,8 +11,11 @@ import pytest
 from kwlab import (
     DEFINE_KTHREAD_DELAYED_WORK,
     DEFINE_KTHREAD_WORK,
+    READ_ONCE,
     TASK_INTERRUPTIBLE,
+    TASK_RUNNING,
     TASK_UNINTERRUPTIBLE,
+    WRITE_ONCE,
     KthreadWork,
     Struct,
     Task,
@@ -564,3 +567,44 @@ def test_the_thread_baton_gives_the_same_verdict_and_schedule() -> None:
 def test_a_runtime_knows_only_two_backends() -> None:
     with pytest.raises(ValueError, match="'greenlet' or 'thread'"):
         check(lambda: None, options=Options(backend="fibre"))
+
+
+class Flagged(Struct):
+    """Two tasks and a flag between them."""
+
+    ready: bool
+
+
+def wait_for_flag(look_first: bool) -> None:
+    flagged = Flagged()
+
+    def waker(sleeper: Task) -> int:
+        WRITE_ONCE(flagged, "ready", True)
+        wake_up_process(sleeper)
+        return 0
+
+    task = kthread_run(waker, current(), "waker")
+    while True:
+        if not look_first:
+            set_current_state(TASK_INTERRUPTIBLE)
+        if READ_ONCE(flagged, "ready"):
+            break
+        if look_first:
+            set_current_state(TASK_INTERRUPTIBLE)
+        schedule()
+    set_current_state(TASK_RUNNING)
+    join(task)
+
+
+def test_others_may_come_before_a_marked_access() -> None:
+    verdict = check(lambda: wait_for_flag(look_first=True))
+    assert verdict.bug is not None
+    assert verdict.bug.kind == "deadlock"
+    assert check(lambda: wait_for_flag(look_first=False)).guarantee == "all interleavings"
+
+
+def test_marked_accesses_on_real_threads() -> None:
+    flagged = Flagged()
+    assert READ_ONCE(flagged, "ready") is False
+    WRITE_ONCE(flagged, "ready", True)
+    assert READ_ONCE(flagged, "ready") is True

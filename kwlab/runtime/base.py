@@ -104,6 +104,12 @@ class Task(Protocol):
         """If the task is in one of `states`, make it TASK_RUNNING and return 1; else return 0."""
 
     def cond_resched(self) -> None: ...
+    def read_once(self, struct: Any, field: str) -> Any:
+        """``READ_ONCE(struct->field)``. Only for the current task itself."""
+
+    def write_once(self, struct: Any, field: str, value: Any) -> None:
+        """``WRITE_ONCE(struct->field, value)``. Only for the current task itself."""
+
     def freezing(self) -> bool:
         """True if a freeze is under way and this task takes part in it."""
 

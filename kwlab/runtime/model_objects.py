@@ -12,6 +12,7 @@ from kwlab.runtime.base import Task, local, probes
 from kwlab.runtime.model_ops import (
     COMPLETE,
     LOCK,
+    READ,
     READ_STATE,
     SCHEDULE,
     SET_BIT,
@@ -22,6 +23,7 @@ from kwlab.runtime.model_ops import (
     UNLOCK,
     WAIT,
     WAKE,
+    WRITE,
 )
 from kwlab.runtime.states import MAX_COMM, PF_NOFREEZE, TASK_DEAD, TASK_RUNNING, task_state_to_char
 
@@ -143,6 +145,21 @@ class ModelTask:
     def cond_resched(self) -> None:
         """Somebody else may be chosen before any operation anyway; only the pause is noted."""
         self.yielded = len(self.runtime.schedule)
+
+    def read_once(self, struct: Any, field: str) -> Any:
+        runtime = self.runtime
+        me = runtime.announce(READ, struct, field)
+        value = getattr(struct, field)
+        if runtime.observer is not None:
+            runtime.observer(me, READ, struct, field)
+        return value
+
+    def write_once(self, struct: Any, field: str, value: Any) -> None:
+        runtime = self.runtime
+        me = runtime.announce(WRITE, struct, field)
+        setattr(struct, field, value)
+        if runtime.observer is not None:
+            runtime.observer(me, WRITE, struct, field)
 
     def freezing(self) -> bool:
         return not self.flags & PF_NOFREEZE and self.runtime.freeze_in_progress

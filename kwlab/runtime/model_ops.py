@@ -43,8 +43,8 @@ LOCK, SCHEDULE, WAIT, DEVICE = range(4)
     TEST_COMPLETION,  # try_wait and done
     CLOCK,  # a look at jiffies
     PROGRAM,  # the timer device is set to another expiry
-    READ,  # of a shared field, where somebody made that an operation
-    WRITE,
+    READ,  # READ_ONCE: target is the struct, argument the field's name
+    WRITE,  # WRITE_ONCE
     EXIT,
 ) = range(4, 17)
 # Reported to observers, but no scheduling points: an unlock can always be moved to right behind what the task did

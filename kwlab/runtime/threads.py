@@ -129,6 +129,12 @@ class ThreadTask:
     def cond_resched(self) -> None:
         """Nothing to do: the GIL is handed round by time."""
 
+    def read_once(self, struct: Any, field: str) -> Any:
+        return getattr(struct, field)
+
+    def write_once(self, struct: Any, field: str, value: Any) -> None:
+        setattr(struct, field, value)
+
     def freezing(self) -> bool:
         return self.runtime.freeze_in_progress and not self.flags & PF_NOFREEZE
 
