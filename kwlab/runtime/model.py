@@ -16,7 +16,7 @@ from kwlab.runtime.base import TimerInterrupt, local
 from kwlab.runtime.carriers import Abandon, Carriers
 from kwlab.runtime.model_clock import Device, ModelClock
 from kwlab.runtime.model_objects import ModelBits, ModelCompletion, ModelSpinLock, ModelTask
-from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, READ, SCHEDULE, SPAWN, WAIT
+from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, NAMES, READ, SCHEDULE, SPAWN, WAIT
 from kwlab.runtime.states import TASK_DEAD, TASK_UNINTERRUPTIBLE
 
 __all__ = ["Ending", "ForeignThreadError", "ModelRuntime"]
@@ -116,6 +116,8 @@ class ModelRuntime:
             self.running = task
             self.carriers.run(task)
             self.running = None
+            if len(self.schedule) < self._decided:
+                self.ending = self._diverged(len(self.schedule))
             if inspect is not None and self.crash is None and self.ending is not None:
                 inspect(self.ending)
         finally:
@@ -138,6 +140,9 @@ class ModelRuntime:
         If a task is about to do another operation than it did then, the execution ends as ``diverged``.
         """
         self._planned, self._expected, self._decided = schedule, operations, len(schedule)
+
+    def _diverged(self, step: int) -> Ending:
+        return Ending("diverged", f"step {step} was a {NAMES[self._expected[step]]} and now is none")
 
     def live_through(self, task: ModelTask) -> ModelTask | None:
         """All of a task's life, called on its carrier; returns who goes on (None: the hub)."""
@@ -199,7 +204,7 @@ class ModelRuntime:
         if step < self._decided:
             number = self._planned[step]
             if number >= len(self.all_tasks) or self.all_tasks[number].op != self._expected[step]:
-                self.ending = Ending("diverged")
+                self.ending = self._diverged(step)
                 return None
             following = self.all_tasks[number]
         else:
