@@ -77,6 +77,8 @@ class ModelRuntime:
         self.limit = limit
         self.observer = observer
         self.warnings_end = warnings_end
+        self.new_key = count(0, KEYS).__next__
+        self.key = self.new_key()  # of the task list
         self.on_deadlock: Literal["raise", "wait"] = "wait"
         self.timer_base: Any = None
         self.log = reports.KernelLog()
@@ -87,10 +89,8 @@ class ModelRuntime:
         self.schedule: list[int] = []
         self.operations: list[int] = []  # what was announced by those in `schedule`
         self.asides: list[tuple[int, int, Any]] = []  # (step, op, target) of what no operation announced
-        self.new_key = count(0, KEYS).__next__
-        self.key = self.new_key()  # of the task list
+        self._field_keys: dict[tuple[int, str], tuple[int, Any]] = {}
         self._planned: list[int] = []
-        self._expected: list[int] = []
         self._decided = 0
         self.ending: Ending | None = None
         self.crash: BaseException | None = None
@@ -139,10 +139,10 @@ class ModelRuntime:
 
         If a task is about to do another operation than it did then, the execution ends as ``diverged``.
         """
-        self._planned, self._expected, self._decided = schedule, operations, len(schedule)
+        self._planned, self._decided, self.operations = schedule, len(schedule), operations[:]
 
     def _diverged(self, step: int) -> Ending:
-        return Ending("diverged", f"step {step} was a {NAMES[self._expected[step]]} and now is none")
+        return Ending("diverged", f"step {step} was a {NAMES[self.operations[step]]} and now is none")
 
     def live_through(self, task: ModelTask) -> ModelTask | None:
         """All of a task's life, called on its carrier; returns who goes on (None: the hub)."""
@@ -203,7 +203,7 @@ class ModelRuntime:
         step = len(schedule)
         if step < self._decided:
             number = self._planned[step]
-            if number >= len(self.all_tasks) or self.all_tasks[number].op != self._expected[step]:
+            if number >= len(self.all_tasks) or self.all_tasks[number].op != self.operations[step]:
                 self.ending = self._diverged(step)
                 return None
             following = self.all_tasks[number]
@@ -212,12 +212,10 @@ class ModelRuntime:
             if chosen is None:
                 return None
             following = chosen
-            if step >= self.limit:
-                self.ending = Ending("endless", f"still going on after {self.limit} steps", following)
-                return None
+            number = following.id
+            self.operations.append(following.op)
+        schedule.append(number)
         following.last_step = step
-        schedule.append(following.id)
-        self.operations.append(following.op)
         return following
 
     def _choose(self, me: ModelTask) -> ModelTask | None:
@@ -239,6 +237,9 @@ class ModelRuntime:
                 enabled.append(task)
         if not enabled:
             self.ending = Ending("stuck" if any(not task.is_device for task in self.live) else "done")
+            return None
+        if len(self.schedule) >= self.limit:
+            self.ending = Ending("endless", f"still going on after {self.limit} steps", me)
             return None
         if len(enabled) == 1 and not self.every_step:
             return enabled[0]
@@ -304,12 +305,15 @@ class ModelRuntime:
         task = self._new_task(entry, name)
         task._state = TASK_UNINTERRUPTIBLE
         task.kept = []
+        self.aside(SPAWN, self)
         if self.observer is not None and self.running is not None:
             self.observer(self.running, SPAWN, task, None)
         return task
 
     def _new_task(self, entry: Callable[[], object], name: str) -> ModelTask:
         task = ModelTask(self, len(self.all_tasks), name, entry)
+        if self.running is not None:
+            task.born = self.running.last_step
         self.all_tasks.append(task)
         self.live.append(task)
         return task
@@ -320,7 +324,21 @@ class ModelRuntime:
         task.op, task.target, task.is_device, task.kept = DEVICE, device, True, []
         return task
 
+    def aside(self, op: int, target: Any) -> None:
+        """The running task does `op` without being asked for: it is part of the step that it is in."""
+        if self.running is not None:
+            self.asides.append((self.running.last_step, op, target))
+
+    def field_key(self, struct: Any, field: str) -> int:
+        """The key of a struct's field. (The struct is kept: a number of `id` must not come again.)"""
+        known = self._field_keys.get((id(struct), field))
+        if known is None:
+            known = self._field_keys[id(struct), field] = (self.new_key(), struct)
+        return known[0]
+
     def tasks(self) -> list[Any]:
+        if self.running is not None:
+            self.announce(READ, self)
         return [task for task in self.all_tasks[1:] if not task.is_device and task.state != TASK_DEAD]
 
     def set_affinity(self, task: Any, cpus: frozenset[int]) -> None:

@@ -52,6 +52,7 @@ class ModelClock(Device):
 
     def __init__(self, runtime: "ModelRuntime") -> None:
         super().__init__(runtime)
+        self.key = runtime.new_key()
         self.now = 0
         self.expires: int | None = None
         self.interrupt: Callable[[int], None] | None = None
@@ -65,9 +66,9 @@ class ModelClock(Device):
         if self.now < self.expires:
             self.now = self.expires
             return
-        self.expires = None
-        if self.interrupt is not None:
-            self.interrupt(self.now)
+        # The interrupt's handler sets the device anew, under its lock; meanwhile this task is busy and cannot fire.
+        assert self.interrupt is not None
+        self.interrupt(self.now)
 
     def jiffies(self) -> int:
         """A look at the clock; time may come before it."""
