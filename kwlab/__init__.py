@@ -10,6 +10,7 @@ from typing import Any as _Any
 from kwlab.checking import check
 from kwlab.errors import *  # noqa: F403
 from kwlab.errors import __all__ as _errors
+from kwlab.explore import join, stress
 from kwlab.face import *  # noqa: F403
 from kwlab.face import __all__ as _face
 from kwlab.freezer import *  # noqa: F403
@@ -34,9 +35,12 @@ from kwlab.worker import *  # noqa: F403
 from kwlab.worker import __all__ as _worker
 
 if TYPE_CHECKING:
+    from kwlab.draw.lanes import lanes_picture
     from kwlab.draw.layout import struct_picture
+    from kwlab.draw.moment import moment_picture
     from kwlab.draw.queue import queue_picture
     from kwlab.draw.ring import list_picture
+    from kwlab.draw.source import source_picture
     from kwlab.host.procfs import proc_thread
     from kwlab.host.structs import compare_structs, kernel_struct
     from kwlab.widgets.live import LiveQueue
@@ -50,9 +54,12 @@ _LATER = {
     "StructExplorer": "kwlab.widgets.structs",
     "compare_structs": "kwlab.host.structs",
     "kernel_struct": "kwlab.host.structs",
+    "lanes_picture": "kwlab.draw.lanes",
     "list_picture": "kwlab.draw.ring",
+    "moment_picture": "kwlab.draw.moment",
     "proc_thread": "kwlab.host.procfs",
     "queue_picture": "kwlab.draw.queue",
+    "source_picture": "kwlab.draw.source",
     "struct_picture": "kwlab.draw.layout",
 }
 
@@ -82,16 +89,21 @@ __all__ = [
     "allowed_cpus",
     "compare_structs",
     "kernel_struct",
+    "lanes_picture",
     "list_picture",
+    "moment_picture",
     "proc_thread",
     "queue_picture",
     "record",
+    "source_picture",
     "struct_picture",
     "check",
     "hint",
+    "join",
     "reset",
     "solution",
     "status",
+    "stress",
 ]
 
 _catch_print_in_works()

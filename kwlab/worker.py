@@ -707,5 +707,5 @@ def _name(func: Any) -> str:
 
 
 def _trace_queue(worker: KthreadWorker, work: KthreadWork, pos: ListHead) -> None:
-    trace("sched_kthread_work_queue_work", worker, {"work": id(work), "function": _name(work.func), "worker": worker})
-    trace("list_add", worker, {"list": "work_list", "work": id(work)})
+    trace("sched_kthread_work_queue_work", worker, {"work": work, "function": _name(work.func), "worker": worker})
+    trace("list_add", worker, {"list": "work_list", "work": work})

@@ -2,10 +2,12 @@
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
 import pytest
+from traces import long_trace, lost_wakeup
 
 from kwlab import (
     DEFINE_KTHREAD_DELAYED_WORK,
@@ -23,10 +25,15 @@ from kwlab import (
     list_add_tail,
     wait_for_completion,
 )
+from kwlab.draw.fields import Queued, QueueState, draw_queue
+from kwlab.draw.lanes import lanes_picture
 from kwlab.draw.layout import struct_picture
-from kwlab.draw.queue import Queued, QueueState, draw_queue, elided, queue_picture, queue_state
+from kwlab.draw.moment import moment_picture
+from kwlab.draw.queue import queue_picture, queue_state
 from kwlab.draw.ring import list_picture
-from kwlab.draw.svg import Picture, Svg, clipped
+from kwlab.draw.source import source_picture
+from kwlab.draw.svg import Picture, Svg, clipped, elided
+from kwlab.explore.trace_format import BugNote, State, TaskNote, TaskState
 from kwlab.host.structs import kernel_struct
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -62,7 +69,24 @@ BUSY = QueueState(
     (Queued("tick"),),
     Queued("hold", canceling=1),
 )
+GAP = lost_wakeup()
+LONG_TRACE = long_trace(2_000, works=200)
 LONG = QueueState("demo", "R", work_list=tuple(Queued(f"work_{number}") for number in range(200)))
+ALONE = replace(GAP, steps=(replace(GAP.steps[0], state=State(0, {0: TaskState("R", "runs")})),))
+CROWD = replace(
+    GAP,
+    tasks=tuple(TaskNote(number, f"a client with a long name {number}") for number in range(9)),
+    steps=(
+        replace(
+            GAP.steps[2],
+            place=None,
+            state=replace(
+                GAP.steps[2].state,
+                tasks={number: TaskState("D", "waits for completion of something or other") for number in range(9)},
+            ),
+        ),
+    ),
+)
 PICTURES = {
     "empty": lambda: draw_queue(QueueState("", "")),
     "busy": lambda: draw_queue(BUSY),
@@ -73,6 +97,18 @@ PICTURES = {
     "long list": lambda: list_picture(linked(50)),
     "worker": lambda: struct_picture(kernel_struct("kthread_worker")),
     "kthread": lambda: struct_picture(kernel_struct("kthread")),
+    "lanes": lambda: lanes_picture(GAP),
+    "lanes at the start": lambda: lanes_picture(GAP, 0),
+    "lanes before the start": lambda: lanes_picture(replace(GAP, steps=GAP.steps[:1], bug=None)),
+    "lanes at a step": lambda: lanes_picture(GAP, 2),
+    "long lanes": lambda: lanes_picture(LONG_TRACE, 1_000),
+    "lanes with a long bug": lambda: lanes_picture(replace(GAP, bug=BugNote("deadlock", "so many words " * 60))),
+    "moment": lambda: moment_picture(GAP, 2),
+    "moment without workers": lambda: moment_picture(ALONE),
+    "long moment": lambda: moment_picture(LONG_TRACE),
+    "crowd": lambda: moment_picture(CROWD),
+    "source": lambda: source_picture(GAP, 2),
+    "no source": lambda: source_picture(replace(GAP, steps=CROWD.steps)),
     "work of 3.19": lambda: struct_picture(kernel_struct("kthread_work", "3.19")),
 }
 
@@ -106,8 +142,10 @@ def test_nothing_is_drawn_outside_the_picture(make) -> None:
             assert 0 <= float(x) <= width
             assert 0 <= float(y) <= height
     for one in root.iter(f"{SVG}text"):
+        assert 0 <= float(one.attrib["y"]) <= height
         if one.attrib.get("text-anchor") is None:
-            assert float(one.attrib["x"]) + 7.9 * len(one.text or "") <= width
+            letter = 6.7 if "small" in one.attrib.get("class", "") else 7.9
+            assert float(one.attrib["x"]) + letter * len(one.text or "") <= width
 
 
 @pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)

@@ -6,8 +6,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kwlab.draw.queue import elided
-from kwlab.draw.svg import Picture, Svg, clipped
+from kwlab.draw.svg import Picture, Svg, clipped, elided
 from kwlab.listhead import ListHead
 
 __all__ = ["list_picture"]

@@ -4,12 +4,14 @@ Colours are JupyterLab's own variables, so a picture is readable in its light an
 reader's preference decides. No colour carries a meaning that shape or text does not carry too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
-__all__ = ["LINE", "Picture", "Svg", "clipped"]
+__all__ = ["LINE", "SHOWN", "Picture", "Svg", "clipped", "elided"]
 
 LINE = 18  # pixels from one line of text to the next
+SHOWN = 6  # nodes of a list that are drawn; longer lists lose their middle
 HEAD = 7  # length of an arrow's head
 
 # Repeated in every picture, which must stand alone; every rule is inside the class, so that the page keeps its own.
@@ -50,8 +52,10 @@ class Picture:
 class Svg:
     """A drawing in the making: `width` by `height` pixels, the origin at the top left."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, style: str = "") -> None:
+        """`style`: rules of one kind of picture alone, each beginning with ``.kwlab``."""
         self.width, self.height = width, height
+        self._style = STYLE + style
         self._parts: list[str] = []
 
     def picture(self, label: str) -> Picture:
@@ -59,7 +63,7 @@ class Svg:
         svg = (
             f'<svg class="kwlab" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(label)}" '
             f'width="{self.width}" height="{self.height}" viewBox="0 0 {self.width} {self.height}">'
-            f"<style>{STYLE}</style>{''.join(self._parts)}</svg>"
+            f"<style>{self._style}</style>{''.join(self._parts)}</svg>"
         )
         return Picture(svg, label)
 
@@ -70,11 +74,12 @@ class Svg:
             f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="4">{inside}</rect>'
         )
 
-    def text(self, x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> None:
-        """Words whose baseline starts (or has its middle, or ends) at x, y."""
+    def text(self, x: float, y: float, words: str, kind: str = "", anchor: str = "start", title: str = "") -> None:
+        """Words whose baseline starts (or has its middle, or ends) at x, y. `title` is shown on hover."""
         more = f' class="{kind}"' if kind else ""
         more += f' text-anchor="{anchor}"' if anchor != "start" else ""
-        self._parts.append(f'<text x="{x:g}" y="{y:g}"{more} xml:space="preserve">{escape(words)}</text>')
+        inside = f"<title>{escape(title)}</title>" if title else ""
+        self._parts.append(f'<text x="{x:g}" y="{y:g}"{more} xml:space="preserve">{escape(words)}{inside}</text>')
 
     def arrow(self, *points: tuple[float, float], kind: str = "line") -> None:
         """A line through `points` with a head at the last; `kind`: line, or back (dashed). Its last leg is straight."""
@@ -91,6 +96,10 @@ class Svg:
             f'<path class="{head}" d="M{x1:g} {y1:g}L{left[0]:g} {left[1]:g}L{right[0]:g} {right[1]:g}Z"/>'
         )
 
+    def line(self, x0: float, y0: float, x1: float, y1: float, kind: str = "line") -> None:
+        """A line without a head."""
+        self._parts.append(f'<path class="{kind}" d="M{x0:g} {y0:g}L{x1:g} {y1:g}"/>')
+
     def dot(self, x: float, y: float) -> None:
         """Where a pointer starts."""
         self._parts.append(f'<circle class="head" cx="{x:g}" cy="{y:g}" r="3.5"/>')
@@ -99,3 +108,10 @@ class Svg:
 def clipped(words: str, limit: int) -> str:
     """At most `limit` characters of `words`; the last is an ellipsis where some are missing."""
     return words if len(words) <= limit else words[: limit - 1] + "…"
+
+
+def elided(items: Sequence[Any], limit: int = SHOWN) -> tuple[Sequence[Any], int, Sequence[Any]]:
+    """The first of `items`, how many are left out, and the last: `limit` places, one of them for what is left out."""
+    if len(items) <= limit:
+        return items, 0, ()
+    return items[: limit - 3], len(items) - (limit - 1), items[-2:]

@@ -4,6 +4,20 @@ from kwlab.explore.check import check, join
 from kwlab.explore.engine import Options
 from kwlab.explore.problems import Bug
 from kwlab.explore.replay import ScheduleError, replay
+from kwlab.explore.stress import Stress, stress
+from kwlab.explore.trace import Trace, record
 from kwlab.explore.verdict import Verdict
 
-__all__ = ["Bug", "Options", "ScheduleError", "Verdict", "check", "join", "replay"]
+__all__ = [
+    "Bug",
+    "Options",
+    "ScheduleError",
+    "Stress",
+    "Trace",
+    "Verdict",
+    "check",
+    "join",
+    "record",
+    "replay",
+    "stress",
+]

@@ -69,8 +69,10 @@ class Search:
     complete: bool = False  # the strategy has nothing left to try
 
 
-def run_once(scenario: Scenario, strategy: Strategy, options: Options) -> Execution:
-    """One execution, chosen by `strategy`."""
+def run_once(
+    scenario: Scenario, strategy: Strategy, options: Options, inspect: Callable[[Ending], object] | None = None
+) -> Execution:
+    """One execution, chosen by `strategy`. `inspect` is called at its end, with every task where it stopped."""
     runtime = ModelRuntime(
         strategy.choose,
         pool(options.backend),
@@ -83,7 +85,13 @@ def run_once(scenario: Scenario, strategy: Strategy, options: Options) -> Execut
         options.prepare(runtime)
     strategy.begin(runtime)
     bugs: list[Bug | None] = []
-    ending = runtime.run(scenario, lambda ending: bugs.append(bug_of(runtime, ending)))
+
+    def over(ending: Ending) -> None:
+        bugs.append(bug_of(runtime, ending))
+        if inspect is not None:
+            inspect(ending)
+
+    ending = runtime.run(scenario, over)
     (bug,) = bugs
     if bug is not None and bug.kind in options.allow:
         bug = None

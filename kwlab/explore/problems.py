@@ -1,10 +1,10 @@
 """From the end of an execution to a bug with a name: what went wrong, in one sentence."""
 
-import traceback
 from dataclasses import dataclass
 from typing import Any
 
 from kwlab.errors import ListCorruption, LockingError, UseAfterFree
+from kwlab.explore.places import file_name, innermost
 from kwlab.explore.strategy import NonDeterministicError
 from kwlab.kthread import KTHREAD_SHOULD_STOP
 from kwlab.listhead import ListHead, list_empty, list_for_each
@@ -80,16 +80,11 @@ def _kind_of(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    # Where the caller of the runtime was; the runtime's own lines tell nobody anything.
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _of_the_runtime(frame.filename)]
-    if not frames:
+    found = innermost(error.__traceback__)
+    if found is None:
         return ""
-    file = frames[-1].filename.replace("\\", "/").rsplit("/", 1)[-1]
-    return f" (in {frames[-1].name}(), {file}:{frames[-1].lineno})"
-
-
-def _of_the_runtime(filename: str) -> bool:
-    return "/kwlab/runtime/" in filename.replace("\\", "/")
+    code, line = found
+    return f" (in {code.co_name}(), {file_name(code.co_filename)}:{line})"
 
 
 def queued(data: Any) -> int:

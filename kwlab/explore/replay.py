@@ -5,7 +5,7 @@ from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_guard import guarded
 from kwlab.runtime.model_objects import ModelTask
 
-__all__ = ["Follow", "ScheduleError", "replay"]
+__all__ = ["Follow", "ScheduleError", "replay", "too_long"]
 
 
 class ScheduleError(ValueError):
@@ -27,7 +27,7 @@ class Follow:
     def begin(self, runtime: ModelRuntime) -> None:
         self._step = 0
 
-    def choose(self, enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
+    def choose(self, enabled: list[ModelTask], me: ModelTask) -> ModelTask:
         step, self._step = self._step, self._step + 1
         if step >= len(self.schedule):
             return me if me in enabled else enabled[0]
@@ -56,8 +56,13 @@ def replay(scenario: Scenario, schedule: list[int], options: Options | None = No
     with guarded(getattr(scenario, "__globals__", {})):
         execution = run_once(scenario, strategy, options or Options())
     if len(execution.schedule) < len(schedule):
-        raise ScheduleError(
-            f"this schedule does not fit the scenario: it has {len(schedule)} steps, but everything was over after "
-            f"{len(execution.schedule)}. Was it recorded from another scenario, or has the code under test changed?"
-        )
+        raise too_long(schedule, execution.schedule)
     return execution
+
+
+def too_long(schedule: list[int], taken: list[int]) -> ScheduleError:
+    """The error for a `schedule` of which only the steps `taken` could be taken."""
+    return ScheduleError(
+        f"this schedule does not fit the scenario: it has {len(schedule)} steps, but everything was over after "
+        f"{len(taken)}. Was it recorded from another scenario, or has the code under test changed?"
+    )

@@ -9,6 +9,7 @@ chosen tasks' numbers, `schedule`, is the execution.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from types import TracebackType
 from typing import Any, Literal
 
 from kwlab.runtime import reports
@@ -93,6 +94,7 @@ class ModelRuntime:
         self._planned: list[int] = []
         self._decided = 0
         self.ending: Ending | None = None
+        self.ended_at: TracebackType | None = None  # where `fail` was called, if that ended it
         self.crash: BaseException | None = None
         self.result: object = None  # what the scenario returned
         self._freeze = ModelBits(self)
@@ -151,7 +153,9 @@ class ModelRuntime:
             if not task.id:
                 self.result = result
             self.announce(EXIT, task)
-        except Abandon:
+        except Abandon as error:
+            if self.ending is not None and self.ending.task is task and self.ended_at is None:
+                self.ended_at = error.__traceback__
             return None
         except Exception as error:
             if not self._stopping:

@@ -81,8 +81,10 @@ class Player(Waiting):
             self.woken.append(subject)
             return
         flush = fields["function"] == "kthread_flush_work_fn"
-        work = "<flush>" if flush else self.stage.by_address.get(fields["work"], fields["function"])
-        self.seen.trace.append([kind, work])
+        work = fields["work"]
+        address = work if isinstance(work, int) else id(work)  # an address is all that is left of one that ran
+        name = "<flush>" if flush else self.stage.by_address.get(address, fields["function"])
+        self.seen.trace.append([kind, name])
 
     # ------------------------------------------------------------------------------------------------------ the steps
 
