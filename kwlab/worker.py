@@ -40,6 +40,7 @@ from kwlab.runtime.reports import issue_kept_on, issue_warnings, keep_warnings, 
 from kwlab.sched import (
     PF_NOFREEZE,
     TASK_INTERRUPTIBLE,
+    TASK_NORMAL,
     TASK_RUNNING,
     WARN_ON,
     Task,
@@ -281,17 +282,18 @@ def kthread_insert_work_sanity_check(worker: KthreadWorker, work: KthreadWork) -
 def kthread_insert_work(worker: KthreadWorker, work: KthreadWork, pos: ListHead) -> None:
     """Link `work` just before `pos`, and wake the thread if nothing else will make it look. Under ``worker.lock``."""
     # The check is called only where it has something to say: this is the hottest path.
-    owner = work.worker
-    if worker.lock.free or work.node.next is not work.node or (owner is not worker and owner is not None):
+    node, owner = work.node, work.worker
+    if node.next is not node or (owner is not worker and owner is not None) or worker.lock.free:
         kthread_insert_work_sanity_check(worker, work)
     if probes:
         _trace_queue(worker, work, pos)
-    list_add_tail(work.node, pos)
+    list_add_tail(node, pos)
     work.worker = worker
     # While current_work is set the loop is on its way back here and will look again: it clears current_work only in
     # the very section in which it finds the list empty. Waking it meanwhile would disturb a callback that sleeps.
+    # (This is wake_up_process(), one call shorter: until a woken thread gets a CPU, every queueing comes here.)
     if worker.current_work is None and worker.task is not None:
-        wake_up_process(worker.task)
+        worker.task.wake_up(TASK_NORMAL)
 
 
 def kthread_queue_work(worker: KthreadWorker, work: KthreadWork) -> bool:
@@ -306,7 +308,8 @@ def kthread_queue_work(worker: KthreadWorker, work: KthreadWork) -> bool:
     lock = worker.lock
     lock.acquire()
     try:
-        queued = not queuing_blocked(worker, work)
+        # queuing_blocked() is called only where it has something to say; so is the check in kthread_insert_work().
+        queued = (work.node.next is work.node and not work.canceling) or not queuing_blocked(worker, work)
         if queued:
             kthread_insert_work(worker, work, worker.work_list)
     finally:

@@ -97,7 +97,7 @@ BREAKAGES: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
     "no queue wakes the thread": (
         [
             (
-                "        wake_up_process(worker.task)\n\n\ndef kthread_queue_work",
+                "        worker.task.wake_up(TASK_NORMAL)\n\n\ndef kthread_queue_work",
                 "        pass\n\n\ndef kthread_queue_work",
             )
         ],

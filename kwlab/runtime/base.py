@@ -16,16 +16,43 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
-__all__ = ["Bits", "Completion", "Probe", "Runtime", "SpinLock", "Task", "TimerInterrupt", "local", "probes"]
+__all__ = ["Bits", "Completion", "Probe", "Probes", "Runtime", "SpinLock", "Task", "TimerInterrupt", "local", "probes"]
 
 TimerInterrupt = Callable[[int], None]
 
 # `local.task` is the current Task of this OS thread; `local.runtime` the runtime that adopts a foreign thread.
 local = threading.local()
 
-# Called as ``probe(event, subject, fields)`` at every event of the primitives; empty unless somebody traces.
 Probe = Callable[[str, Any, dict[str, Any]], None]
-probes: list[Probe] = []
+
+
+class Probes(list[Probe]):
+    """Who is called as ``probe(event, subject, fields)`` at every event of the primitives: nobody, unless one traces.
+
+    Most places ask ``if probes:``. For the hottest of all, the locks, even that is dear: they register a `switch`,
+    which is called with True before the first probe comes and with False after the last has gone, and put a traced
+    version of themselves in place meanwhile. The kernel does the same with jump labels (kernel/jump_label.c).
+    """
+
+    def __init__(self) -> None:
+        self.switches: list[Callable[[bool], None]] = []
+
+    def append(self, probe: Probe) -> None:
+        if not self:
+            self._turn(True)
+        super().append(probe)
+
+    def remove(self, probe: Probe) -> None:
+        super().remove(probe)
+        if not self:
+            self._turn(False)
+
+    def _turn(self, on: bool) -> None:
+        for switch in self.switches:
+            switch(on)
+
+
+probes = Probes()
 
 
 class SpinLock(Protocol):

@@ -11,6 +11,7 @@ import sys
 import time
 from _thread import get_ident
 from types import FrameType
+from typing import Any
 
 from kwlab.errors import LockingError
 from kwlab.runtime.base import Task, probes
@@ -25,7 +26,8 @@ PAUSE = 0.0005  # seconds between tries after that
 class ThreadSpinLock:
     """A spinlock with a known owner. ``with lock:`` takes and releases it; never sleep inside.
 
-    `acquire` and `release` are the same two steps for the hottest paths: `with` costs as much again as the lock.
+    `acquire` and `release` are the same two steps for the hottest paths: `with` costs as much again as the lock. While
+    somebody traces, their traced versions stand in their place (see `Probes`).
     """
 
     __slots__ = ("_owner", "free", "name")
@@ -41,16 +43,10 @@ class ThreadSpinLock:
         except IndexError:
             self._spin()
         self._owner = get_ident()
-        if probes:
-            for probe in probes:
-                probe("lock_acquire", self, {})
 
     __enter__ = acquire
 
     def release(self) -> None:
-        if probes:
-            for probe in probes:
-                probe("lock_release", self, {})
         # The owner is cleared first: a signal between the two lines sees a lock without owner, not a foreign one.
         self._owner = 0
         self.free.append(None)
@@ -59,7 +55,8 @@ class ThreadSpinLock:
         self.release()
 
     def _spin(self) -> None:
-        self._refuse_recursion()
+        if self._owner == get_ident():
+            self._refuse_recursion()
         if probes:
             for probe in probes:
                 probe("lock_contended", self, {})
@@ -69,23 +66,26 @@ class ThreadSpinLock:
             tries += 1
             try:
                 self.free.pop()
+                return
             except IndexError:
-                continue
-            return
+                if tries >= 2 * SPINS and not self._owner and self._is_on_its_edge():
+                    self._refuse_recursion()
+
+    def _is_on_its_edge(self) -> bool:
+        # This very thread may have been interrupted between taking the token and storing the owner, or on the way
+        # back; only the stack tells. (It may have waited there, too: then the true holder shows soon.)
+        frame: FrameType | None = sys._getframe(3)  # above this function, _spin and the acquire that called it
+        while frame is not None:
+            if frame.f_code in _SECTION_EDGES and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back
+        return False
 
     def _refuse_recursion(self) -> None:
-        # A signal handler or __del__ may have interrupted this very thread anywhere between taking and releasing,
-        # even before the owner was stored; only the stack tells for sure.
-        taking = self._owner == get_ident()
-        frame: FrameType | None = sys._getframe(3)  # above this function, _spin and the acquire that called it
-        while frame is not None and not taking:
-            taking = frame.f_code in _SECTION_EDGES and frame.f_locals.get("self") is self
-            frame = frame.f_back
-        if taking:
-            raise LockingError(
-                f"spinlock {self.name!r} is held by this thread already: it was interrupted while holding it "
-                "(a signal handler, __del__, or a nested section) and must not take it again"
-            )
+        raise LockingError(
+            f"spinlock {self.name!r} is held by this thread already: it was interrupted while holding it "
+            "(a signal handler, __del__, or a nested section) and must not take it again"
+        )
 
     def assert_held(self) -> None:
         if self._owner != get_ident():
@@ -104,7 +104,29 @@ class ThreadSpinLock:
         return f"<spinlock {self.name} {'held by ' + holder.name if holder else 'free'}>"
 
 
-_SECTION_EDGES = {ThreadSpinLock.acquire.__code__, ThreadSpinLock.release.__code__}
+_acquire, _release = ThreadSpinLock.acquire, ThreadSpinLock.release
+_SECTION_EDGES = {_acquire.__code__, _release.__code__}
+
+
+def _acquire_traced(lock: ThreadSpinLock) -> None:
+    _acquire(lock)
+    for probe in probes:
+        probe("lock_acquire", lock, {})
+
+
+def _release_traced(lock: ThreadSpinLock) -> None:
+    for probe in probes:
+        probe("lock_release", lock, {})
+    _release(lock)
+
+
+def _switch(traced: bool) -> None:
+    cls: Any = ThreadSpinLock
+    cls.acquire = cls.__enter__ = _acquire_traced if traced else _acquire
+    cls.release = _release_traced if traced else _release
+
+
+probes.switches.append(_switch)
 
 
 class ThreadBits(list[bool]):

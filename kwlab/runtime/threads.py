@@ -115,7 +115,7 @@ class ThreadTask:
             probe("sched_switch", self, fields)
 
     def wake_up(self, states: int) -> int:
-        if not self.state & states:
+        if not self.state or not self.state & states:
             return 0
         if probes:
             for probe in probes:
