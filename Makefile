@@ -7,8 +7,8 @@ STAMP      := $(VENV)/.installed
 LAB_ARGS   ?=
 PYTEST_ARGS ?=
 
-# What comes from Debian: chromium drives JupyterLab in the tests marked "browser".
-DEBIAN_PACKAGES := python3-venv chromium
+# What comes from Debian: chromium drives JupyterLab in the tests marked "browser", trace-cmd reads trace.dat.
+DEBIAN_PACKAGES := python3-venv chromium trace-cmd
 
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=30 --nbval-sanitize-with=tests/nbval.cfg
 

@@ -41,26 +41,56 @@ if TYPE_CHECKING:
     from kwlab.draw.queue import queue_picture
     from kwlab.draw.ring import list_picture
     from kwlab.draw.source import source_picture
+    from kwlab.draw.workers import delays_picture, depth_picture, timeline_picture
+    from kwlab.host.kworkers import find_workers, own_workers, what_it_runs
+    from kwlab.host.livelab import capture_live
+    from kwlab.host.mirror import mirror
     from kwlab.host.procfs import proc_thread
     from kwlab.host.structs import compare_structs, kernel_struct
+    from kwlab.host.threadfiles import ThreadFiles, recorded_thread, recorded_threads
+    from kwlab.host.tracefs import TracefsError
+    from kwlab.trace.analysis import analyse
+    from kwlab.trace.reader import TraceError, TraceReader
+    from kwlab.trace.recorded import recorded_trace, recorded_traces
     from kwlab.widgets.live import LiveQueue
+    from kwlab.widgets.player import Player
     from kwlab.widgets.predict import Predict
+    from kwlab.widgets.scheduler import BeTheScheduler
     from kwlab.widgets.structs import StructExplorer
 
 # Pictures and widgets are imported when they are first used: ipywidgets alone takes longer than all the rest.
 _LATER = {
+    "BeTheScheduler": "kwlab.widgets.scheduler",
     "LiveQueue": "kwlab.widgets.live",
+    "Player": "kwlab.widgets.player",
     "Predict": "kwlab.widgets.predict",
     "StructExplorer": "kwlab.widgets.structs",
+    "ThreadFiles": "kwlab.host.threadfiles",
+    "TraceError": "kwlab.trace.reader",
+    "TraceReader": "kwlab.trace.reader",
+    "TracefsError": "kwlab.host.tracefs",
+    "analyse": "kwlab.trace.analysis",
+    "capture_live": "kwlab.host.livelab",
     "compare_structs": "kwlab.host.structs",
+    "delays_picture": "kwlab.draw.workers",
+    "depth_picture": "kwlab.draw.workers",
+    "find_workers": "kwlab.host.kworkers",
     "kernel_struct": "kwlab.host.structs",
     "lanes_picture": "kwlab.draw.lanes",
     "list_picture": "kwlab.draw.ring",
+    "mirror": "kwlab.host.mirror",
     "moment_picture": "kwlab.draw.moment",
+    "own_workers": "kwlab.host.kworkers",
     "proc_thread": "kwlab.host.procfs",
     "queue_picture": "kwlab.draw.queue",
+    "recorded_thread": "kwlab.host.threadfiles",
+    "recorded_threads": "kwlab.host.threadfiles",
+    "recorded_trace": "kwlab.trace.recorded",
+    "recorded_traces": "kwlab.trace.recorded",
     "source_picture": "kwlab.draw.source",
     "struct_picture": "kwlab.draw.layout",
+    "timeline_picture": "kwlab.draw.workers",
+    "what_it_runs": "kwlab.host.kworkers",
 }
 
 
@@ -81,22 +111,41 @@ __all__ = [
     *_struct,
     *_timer,
     *_worker,
+    "BeTheScheduler",
     "Event",
     "LiveQueue",
+    "Player",
     "Predict",
     "Recorder",
     "StructExplorer",
+    "ThreadFiles",
+    "TraceError",
+    "TraceReader",
+    "TracefsError",
     "allowed_cpus",
+    "analyse",
+    "capture_live",
     "compare_structs",
+    "delays_picture",
+    "depth_picture",
+    "find_workers",
     "kernel_struct",
     "lanes_picture",
     "list_picture",
+    "mirror",
     "moment_picture",
+    "own_workers",
     "proc_thread",
     "queue_picture",
     "record",
+    "recorded_thread",
+    "recorded_threads",
+    "recorded_trace",
+    "recorded_traces",
     "source_picture",
     "struct_picture",
+    "timeline_picture",
+    "what_it_runs",
     "check",
     "hint",
     "join",

@@ -89,6 +89,11 @@ def to_kthread(task: Task) -> Kthread:
 _live: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
+def live_kthreads() -> list[Task]:
+    """The kthreads of this process, on real threads or in a model, that have not exited."""
+    return [task for task in list(_live) if not task.kthread.exited.done()]
+
+
 def printf_name(namefmt: str, args: tuple[Any, ...]) -> str:
     """The thread name that printf would make of `namefmt` and `args`."""
     try:

@@ -11,10 +11,10 @@ Events: ``sched_kthread_work_queue_work``, ``sched_kthread_work_execute_start``,
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from kwlab.runtime.base import Runtime, probes
 from kwlab.sched import current
@@ -22,27 +22,36 @@ from kwlab.sched import current
 __all__ = ["Event", "Recorder", "probes", "record", "trace"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event: `time` in seconds, who (`task`, `pid`), what (`name`), with which `fields`."""
+class Event(NamedTuple):
+    """One event: `time` in seconds, who (`task`, `pid`), what (`name`), with which `fields`.
+
+    Of a real kernel's events (`kwlab.trace`) the CPU and ftrace's column of `flags` are known, too.
+    """
 
     time: float
     task: str
     pid: int
     name: str
-    fields: dict[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = MappingProxyType({})
+    cpu: int | None = None
+    flags: str = ""
 
     def __str__(self) -> str:
-        """The text that ftrace would print, but for CPU and flags."""
-        return f"{self.task[:15]:>16}-{self.pid:<7} {self.time:12.6f}: {self.name}: {_payload(self.name, self.fields)}"
+        """The text that ftrace prints; without CPU and flags where they are not known."""
+        where = "" if self.cpu is None else f"[{self.cpu:03}] {self.flags} "
+        said = _payload(self.name, self.fields)
+        return f"{self.task[:15]:>16}-{self.pid:<7} {where}{self.time:12.6f}: {self.name}: {said}"
 
 
-def _payload(name: str, fields: dict[str, Any]) -> str:
+def _payload(name: str, fields: Mapping[str, Any]) -> str:
     if name == "sched_kthread_work_queue_work":
         return f"work struct={fields['work']} function={fields['function']} worker={fields['worker']}"
     if name.startswith("sched_kthread_work_execute"):
         return f"work struct {fields['work']}: function {fields['function']}"
-    return " ".join(f"{key}={value}" for key, value in fields.items())
+    said = [f"{key}={value:03}" if key == "target_cpu" else f"{key}={value}" for key, value in fields.items()]
+    if "next_comm" in fields:
+        said.insert(list(fields).index("next_comm"), "==>")
+    return " ".join(said)
 
 
 def trace(name: str, subject: Any, fields: dict[str, Any]) -> None:

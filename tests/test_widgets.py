@@ -9,6 +9,7 @@ from pathlib import Path
 
 import ipywidgets
 import pytest
+from clicking import everything, find, press, shown
 
 from kwlab import KthreadWorker, Worker, kthread_destroy_worker, kthread_run_worker
 from kwlab.host.structs import kernel_struct
@@ -18,25 +19,6 @@ from kwlab.widgets.predict import Predict
 from kwlab.widgets.structs import StructExplorer
 
 pytestmark = pytest.mark.threads
-
-
-def everything(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
-    yield widget
-    for child in getattr(widget, "children", ()):
-        yield from everything(child)
-
-
-def find(widget: ipywidgets.Widget, words: str) -> ipywidgets.Button:
-    return next(one for one in everything(widget) if isinstance(one, ipywidgets.Button) and one.description == words)
-
-
-def press(button: ipywidgets.Button) -> None:
-    assert not button.disabled, f"{button.description!r} is disabled"
-    button._handle_custom_msg({"event": "click"}, [])
-
-
-def shown(widget: ipywidgets.Widget) -> str:
-    return " ".join(one.value for one in everything(widget) if isinstance(one, ipywidgets.HTML))
 
 
 def row(live: LiveQueue, name: str) -> ipywidgets.HBox:

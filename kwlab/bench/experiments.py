@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from kwlab.bench.latency import latency
 from kwlab.bench.memory import memory
+from kwlab.bench.parser import parser
 from kwlab.bench.results import Result
 from kwlab.bench.size import FULL, QUICK, Size
 from kwlab.bench.threads import life, pinning
@@ -18,4 +19,5 @@ EXPERIMENTS: dict[str, Callable[[Size], list[Result]]] = {
     "life": life,
     "growth": growth,
     "pinning": pinning,
+    "parser": parser,
 }

@@ -4,7 +4,7 @@ Colours are JupyterLab's own variables, so a picture is readable in its light an
 reader's preference decides. No colour carries a meaning that shape or text does not carry too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -95,6 +95,15 @@ class Svg:
             f'<path class="{kind}" d="{path}"/>'
             f'<path class="{head}" d="M{x1:g} {y1:g}L{left[0]:g} {left[1]:g}L{right[0]:g} {right[1]:g}Z"/>'
         )
+
+    def path(
+        self, points: Iterable[tuple[float, float]], kind: str = "line", title: str = "", dashes: str = ""
+    ) -> None:
+        """A line through `points`, without a head; `dashes`: lengths of its strokes and gaps ("6 3")."""
+        places = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        inside = f"<title>{escape(title)}</title>" if title else ""
+        dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+        self._parts.append(f'<path class="{kind}" d="{places}"{dashed}>{inside}</path>')
 
     def line(self, x0: float, y0: float, x1: float, y1: float, kind: str = "line") -> None:
         """A line without a head."""

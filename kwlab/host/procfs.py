@@ -8,13 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from kwlab.host.threadfiles import ThreadFiles
 from kwlab.runtime.base import Task
-from kwlab.runtime.linux import parse_cpus
 from kwlab.runtime.threads import ThreadRuntime
 
 __all__ = ["ProcThread", "proc_thread"]
 
-POLICIES = {0: "SCHED_OTHER", 1: "SCHED_FIFO", 2: "SCHED_RR", 3: "SCHED_BATCH", 5: "SCHED_IDLE", 6: "SCHED_DEADLINE"}
 TASKS = Path("/proc/self/task")
 SETTLE = 1.0  # seconds
 
@@ -64,22 +63,18 @@ def proc_thread(task: Task) -> ProcThread:
 
 
 def _read(task: Task) -> ProcThread:
-    folder = TASKS / str(task.pid)
+    thread = ThreadFiles(TASKS / str(task.pid))
     try:
-        comm, status, stat = ((folder / file).read_text() for file in ("comm", "status", "stat"))
+        comm, status, stat = thread.comm, thread.status, thread.stat
     except OSError:
         raise ProcessLookupError(f"thread {task.name!r} has ended: /proc knows it no more") from None
-    said = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    # The name in stat stands in brackets and may itself hold brackets and blanks: count from the last one.
-    fields = stat[stat.rindex(")") + 2 :].split()
-    policy = int(fields[41 - 3])
     return ProcThread(
-        name=comm.rstrip("\n"),
+        name=comm,
         tid=task.pid,
-        state=said["State"].strip(),
-        cpus=tuple(sorted(parse_cpus(said["Cpus_allowed_list"].strip()))),
-        policy=POLICIES.get(policy, f"policy {policy}"),
-        nice=int(fields[19 - 3]),
-        rt_priority=int(fields[40 - 3]),
-        sleeps=int(said["voluntary_ctxt_switches"]),
+        state=status.state,
+        cpus=status.cpus,
+        policy=stat.policy,
+        nice=stat.nice,
+        rt_priority=stat.rt_priority,
+        sleeps=status.sleeps,
     )

@@ -372,6 +372,8 @@ class ModelRuntime:
         self.clock.program(expires, interrupt)
 
     def warn(self, message: str) -> None:
+        if self._stopping:
+            return  # what an abandoned task does on its way out did not happen
         self.printk(f"WARNING: {message}")
         if self.warnings_end:
             self.fail("kernel warning", message)
