@@ -352,7 +352,7 @@ def adopt_if_foreign() -> None:
 
 def _forget_threads_of_the_parent() -> None:
     _default.after_fork()
-    if hasattr(local, "task"):
+    if isinstance(getattr(local, "task", None), ThreadTask):
         local.task.pid = threading.get_native_id()
 
 
