@@ -66,9 +66,9 @@ class ModelClock(Device):
         if self.now < self.expires:
             self.now = self.expires
             return
-        # The interrupt's handler sets the device anew, under its lock; meanwhile this task is busy and cannot fire.
-        assert self.interrupt is not None
-        self.interrupt(self.now)
+        self.expires = None
+        if self.interrupt is not None:
+            self.interrupt(self.now)
 
     def jiffies(self) -> int:
         """A look at the clock; time may come before it."""
@@ -79,6 +79,7 @@ class ModelClock(Device):
     def program(self, expires: int | None, interrupt: TimerInterrupt) -> None:
         """Set the device to `expires`; nothing happens if that is what it is set to."""
         self.interrupt = interrupt
+        self.runtime.aside(PROGRAM, self)
         if expires == self.expires:
             return
         self.runtime.announce(PROGRAM, self, expires)

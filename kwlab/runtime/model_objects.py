@@ -190,6 +190,7 @@ class ModelSpinLock:
     """A spinlock whose holder is a task of the model."""
 
     __slots__ = ("key", "name", "owner", "released", "runtime")
+    ABOUT_THE_PAST = ("key", "released")  # no part of the state
 
     def __init__(self, runtime: "ModelRuntime", name: str) -> None:
         self.runtime = runtime
@@ -253,6 +254,7 @@ class ModelCompletion:
     """``struct completion``; a wait is one operation, possible while there is one to take."""
 
     __slots__ = ("count", "key", "name", "runtime")
+    ABOUT_THE_PAST = ("key",)
 
     def __init__(self, runtime: "ModelRuntime", name: str) -> None:
         self.runtime = runtime
@@ -318,6 +320,7 @@ class ModelBits:
     """A word of flag bits; each bit operation is atomic."""
 
     __slots__ = ("key", "runtime", "word")
+    ABOUT_THE_PAST = ("key",)
 
     def __init__(self, runtime: "ModelRuntime") -> None:
         self.runtime = runtime
