@@ -6,7 +6,7 @@ timer, and each other's states. `Program.source` is what a failing test prints: 
 
 import linecache
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -34,6 +34,10 @@ def pair(shared):
     yield READ_ONCE(shared, "y")
 
 
+def nothing():
+    pass
+
+
 def bump(field):
     WRITE_ONCE(everything, field, READ_ONCE(everything, field) + 1)
 
@@ -49,71 +53,109 @@ def scenario():
     timer = TimerList()
     timer_setup(timer, lambda timer: WRITE_ONCE(shared, "x", 9))
     tasks = [current()]
+
+    def expired(now):
+        WRITE_ONCE(shared, "x", now)
+        runtime.program_timer(None, expired)
+
     report((shared, logs))
 '''
 
-# A task's statements; {n} is its number, {f} a field, {l} a lock, {c} a completion, {o} another task, {b} a bit.
-SIMPLE = (
+# What tasks do, by subject: a program sticks to one, so that its tasks meet. {n} is the number of the task, {o} of any
+# task, {f} a field, {l} a lock, {c} a completion, {b} a bit, {v} a small number.
+FIELDS = (
     'logs[{n}].append(READ_ONCE(shared, "{f}"))',
     'WRITE_ONCE(shared, "{f}", {v})',
-    "with {l}:\n    shared.under_{l} += 1",
-    "with {l}:\n    pass",
-    "bits.set_bit({b})",
-    "bits.clear_bit({b})",
-    "logs[{n}].append(bits.test_bit({b}))",
-    "complete({c})",
-    "complete_all({c})",
-    "wait_for_completion({c})",
-    "logs[{n}].append(try_wait_for_completion({c}))",
-    "logs[{n}].append(completion_done({c}))",
-    "logs[{n}].append(wake_up_process(tasks[{o}]))",
-    "set_current_state(TASK_INTERRUPTIBLE)",
-    "__set_current_state(TASK_RUNNING)",
-    "__set_current_state(TASK_UNINTERRUPTIBLE)",
-    "schedule()",
-    "logs[{n}].append(tasks[{o}].state)",
     'bump("{f}")',
 )
-COMPOUND = (
-    'WRITE_ONCE(shared, "{f}", READ_ONCE(shared, "{f}") + 1)',
-    'logs[{n}].append(READ_ONCE(shared, "x") * 10 + READ_ONCE(shared, "y"))',
-    'logs[{n}].append([READ_ONCE(shared, "{f}"), bits.test_bit({b})])',
-    'for _ in (0, 0):\n    bump("{f}")',
-    'for _ in (0, 0, 0):\n    logs[{n}].append(READ_ONCE(shared, "{f}"))',
-    'for _ in (0, 0, 0):\n    WRITE_ONCE(shared, "{f}", READ_ONCE(shared, "{f}") * 2 + 1)',
-    "for _ in (0, 0):\n    with {l}:\n        shared.under_{l} += {v}",
-    "for value in pair(shared):\n    logs[{n}].append(value)",
-    'logs[{n}].append(sum(READ_ONCE(shared, "{f}") for _ in (0, 0)))',
-    'logs[{n}].append(sorted((2, 1), key=lambda value: value * READ_ONCE(shared, "{f}")))',
-    'with {l}:\n    shared.under_{l} += 1\n    WRITE_ONCE(shared, "{f}", shared.under_{l})',
-    "with {l}:\n    logs[{n}].append(shared.under_{l})\n    complete({c})",
-    "with a:\n    with b:\n        shared.under_a += shared.under_b + 1",
-    "with b:\n    with a:\n        shared.under_b += shared.under_a + 1",
-    'while not READ_ONCE(shared, "{f}") and not completion_done({c}):\n    wait_for_completion({c})',
-    'set_current_state(TASK_INTERRUPTIBLE)\nif not READ_ONCE(shared, "{f}"):\n    schedule()\n'
-    "__set_current_state(TASK_RUNNING)",
-    'WRITE_ONCE(shared, "{f}", {v})\nlogs[{n}].append(wake_up_process(tasks[{o}]))',
-    "set_current_state(TASK_INTERRUPTIBLE)\nwith {l}:\n    pass\nwait_for_completion({c})",
-    'assert READ_ONCE(shared, "x") <= READ_ONCE(shared, "y") + 1',
-    'assert not (bits.test_bit({b}) and READ_ONCE(shared, "{f}"))',
-)
-TIMED = (
-    "logs[{n}].append(jiffies())",
-    "logs[{n}].append(mod_timer(timer, {v}))",
-    "logs[{n}].append(timer_delete(timer))",
-    "logs[{n}].append(timer_delete_sync(timer))",
-)
-# Whole tasks: what a kthread does by itself takes many steps, so these programs have little else.
+SUBJECTS = {
+    "fields": (
+        *FIELDS,
+        'WRITE_ONCE(shared, "{f}", READ_ONCE(shared, "{f}") + 1)',
+        'logs[{n}].append(READ_ONCE(shared, "x") * 10 + READ_ONCE(shared, "y"))',
+        'logs[{n}].append([READ_ONCE(shared, "{f}"), bits.test_bit({b})])',
+        'assert READ_ONCE(shared, "x") <= READ_ONCE(shared, "y") + 1',
+    ),
+    "loops": (
+        'for _ in (0, 0):\n    bump("{f}")',
+        'for _ in (0, 0, 0):\n    WRITE_ONCE(shared, "{f}", {v})',
+        'for _ in (0, 0, 0):\n    logs[{n}].append(READ_ONCE(shared, "{f}"))',
+        'for _ in (0, 0):\n    WRITE_ONCE(shared, "{f}", READ_ONCE(shared, "{f}") * 2 + 1)',
+        "for _ in (0, 0):\n    with {l}:\n        shared.under_{l} += {v}",
+        "for value in pair(shared):\n    logs[{n}].append(value)",
+        'logs[{n}].append(sum(READ_ONCE(shared, "{f}") for _ in (0, 0)))',
+        'logs[{n}].append(sorted((2, 1), key=lambda value: value * READ_ONCE(shared, "{f}")))',
+        'logs[{n}] += [READ_ONCE(shared, "{f}") for _ in (0, 0)]',
+        *FIELDS,
+    ),
+    "locks": (
+        "with {l}:\n    shared.under_{l} += 1",
+        "with {l}:\n    shared.under_{l} = shared.under_{l} * 2 + 1",
+        "with a:\n    with b:\n        shared.under_a += shared.under_b + 1",
+        "with b:\n    with a:\n        shared.under_b += shared.under_a + 1",
+        'with {l}:\n    shared.under_{l} += 1\n    WRITE_ONCE(shared, "{f}", shared.under_{l})',
+        "with {l}:\n    logs[{n}].append(shared.under_{l})\n    complete({c})",
+    ),
+    "bits": (
+        "bits.set_bit({b})",
+        "bits.clear_bit({b})",
+        "logs[{n}].append(bits.test_bit({b}))",
+        "assert not (bits.test_bit(0) and bits.test_bit(1))",
+    ),
+    "completions": (
+        "complete({c})",
+        "complete({c})",
+        "wait_for_completion({c})",
+        "wait_for_completion({c})",
+        "complete_all({c})",
+        "logs[{n}].append(try_wait_for_completion({c}))",
+        "logs[{n}].append(completion_done({c}))",
+        "wait_for_completion({c})\ncomplete({c})",
+    ),
+    "states": (
+        "set_current_state(TASK_INTERRUPTIBLE)",
+        "__set_current_state(TASK_RUNNING)",
+        "schedule()",
+        "logs[{n}].append(wake_up_process(tasks[{o}]))",
+        "logs[{n}].append(wake_up_process(tasks[{o}]))",
+        "logs[{n}].append(tasks[{o}].state)",
+        "tasks[{o}].state = TASK_UNINTERRUPTIBLE",
+        'set_current_state(TASK_INTERRUPTIBLE)\nif not READ_ONCE(shared, "{f}"):\n    schedule()\n'
+        "__set_current_state(TASK_RUNNING)",
+        'WRITE_ONCE(shared, "{f}", {v})\nlogs[{n}].append(wake_up_process(tasks[{o}]))',
+        "set_current_state(TASK_INTERRUPTIBLE)\nwith {l}:\n    pass\nwait_for_completion({c})",
+        "set_current_state(TASK_INTERRUPTIBLE)\ncomplete({c})\nwait_for_completion({c})",
+        "complete({c})",
+    ),
+    "time": (
+        "logs[{n}].append(jiffies())",
+        "logs[{n}].append(jiffies())",
+        "runtime.program_timer({v}, expired)",
+        "runtime.program_timer({v} + jiffies(), expired)",
+        "runtime.program_timer(None, expired)",
+        "runtime.program_timer(None, expired)\nruntime.program_timer({v}, expired)",
+    ),
+    "timers": (
+        "logs[{n}].append(mod_timer(timer, {v}))",
+        "logs[{n}].append(timer_delete(timer))",
+        "logs[{n}].append(timer_delete_sync(timer))",
+    ),
+    "tasks": (
+        "tasks.append(runtime.spawn(nothing, 'spawned by {n}'))",
+        "logs[{n}].append([task.name for task in runtime.tasks()])",
+        "tasks[{o}].usage += 1",
+        "tasks[{o}].usage -= 1",
+        "logs[{n}].append(wake_up_process(tasks[{o}]))",
+    ),
+}
+# What a kthread does by itself takes many steps, so there is little else in these.
 KTHREADS = (
     "kthread = kthread_run(lambda _: 5, None, 'kthread')\nlogs[0].append(kthread_stop(kthread))",
     "kthread = kthread_create(lambda _: 5, None, 'kthread')\nlogs[0].append(kthread_stop(kthread))",
-    "kthread = kthread_create(lambda _: 5, None, 'kthread')\nwake_up_process(kthread)\ntasks.append(kthread)\n"
-    "logs[0].append(kthread_stop(kthread))",
     "kthread = kthread_create(lambda _: kthread_should_park() and kthread_parkme(), None, 'kthread')\n"
-    "kthread_park(kthread)\nkthread_unpark(kthread)\nkthread_stop(kthread)",
-    "logs[0].append(len(runtime.tasks()))",
-    "spawned = runtime.spawn(lambda: bump('x'), 'spawned')\nwake_up_process(spawned)",
-    "spawned = kthread_create(lambda _: None, None, 'spawned')\nkthread_bind(spawned, 0)\nkthread_stop(spawned)",
+    "kthread_park(kthread)\nkthread_unpark(kthread)",
+    "kthread = kthread_create(lambda _: 5, None, 'kthread')\nkthread_bind(kthread, 0)\nwake_up_process(kthread)",
+    "set_current_state(TASK_INTERRUPTIBLE)\nlogs[0].append(schedule_timeout({v}))",
 )
 
 
@@ -154,29 +196,30 @@ def _indented(body: tuple[str, ...], by: int) -> list[str]:
 def random_program(seed: int) -> Program:
     """The same seed gives the same program."""
     draw = random.Random(seed)
-    tasks = draw.choice((2, 2, 2, 2, 3))
-    kind = draw.random()
+    subject = draw.choice([*SUBJECTS, "kthreads", "all"])
+    tasks = 2 if subject in ("timers", "kthreads") else draw.choice((2, 2, 3))
+    statements = [one for some in SUBJECTS.values() for one in some] if subject == "all" else SUBJECTS.get(subject, ())
+    completions, locks = draw.choice(("c", "cd")), draw.choice(("a", "ab"))
     bodies: list[tuple[str, ...]] = []
     for number in range(tasks):
         body: list[str] = []
         for _ in range(draw.randint(1, 3 if tasks == 2 else 2)):
-            statements = SIMPLE if draw.random() < 0.6 else COMPOUND
-            if kind < 0.2 and draw.random() < 0.5:
-                statements = TIMED
+            if subject == "kthreads":
+                some: Sequence[str] = FIELDS if number or body else KTHREADS
+            else:
+                some = FIELDS if draw.random() < 0.15 else statements
             body.append(
-                draw.choice(statements).format(
+                draw.choice(some).format(
                     n=number,
-                    f=draw.choice("xy"),
-                    l=draw.choice("ab"),
-                    c=draw.choice("cd"),
                     o=draw.randrange(tasks),
+                    f=draw.choice("xy"),
+                    l=draw.choice(locks),
+                    c=draw.choice(completions),
                     b=draw.randrange(2),
                     v=draw.randint(1, 2),
                 )
             )
-        bodies.append(tuple(body))
-    if kind > 0.9:
-        bodies = [(draw.choice(KTHREADS), *bodies[0][:1]), bodies[1][:1]]
+        bodies.append(tuple(body[:1] if subject in ("kthreads", "timers") else body))
     return Program(tuple(bodies))
 
 
