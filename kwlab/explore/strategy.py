@@ -5,7 +5,7 @@ from typing import Protocol
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
 
-__all__ = ["NonDeterministicError", "Strategy", "non_deterministic", "preferred", "signature"]
+__all__ = ["NonDeterministicError", "Strategy", "enough", "non_deterministic", "preferred", "signature"]
 
 
 class NonDeterministicError(RuntimeError):
@@ -61,3 +61,11 @@ def non_deterministic(before: list[int], now: list[int], tasks: list[ModelTask])
     return NonDeterministicError(
         f"the tasks that could go on were [{names(before)}] and now are [{names(now)}], or their next operations differ"
     )
+
+
+def enough(strategy: str, **given: int) -> int:
+    """The given number. Errors: `ValueError` if it is less than one; the message names the parameter."""
+    ((name, number),) = given.items()
+    if number < 1:
+        raise ValueError(f"{strategy}({name}={number}): at least 1")
+    return number

@@ -89,7 +89,7 @@ class ModelRuntime:
         self.running: ModelTask | None = None
         self.schedule: list[int] = []
         self.operations: list[int] = []  # what was announced by those in `schedule`
-        self.asides: list[tuple[int, int, Any]] = []  # (step, op, target) of what no operation announced
+        self.asides: list[tuple[int, Any]] = []  # (op, target) of what no operation announced, in order
         self._field_keys: dict[tuple[int, str], tuple[int, Any]] = {}
         self._planned: list[int] = []
         self._decided = 0
@@ -331,7 +331,7 @@ class ModelRuntime:
     def aside(self, op: int, target: Any) -> None:
         """The running task does `op` without being asked for: it is part of the step that it is in."""
         if self.running is not None:
-            self.asides.append((self.running.last_step, op, target))
+            self.asides.append((op, target))
 
     def field_key(self, struct: Any, field: str) -> int:
         """The key of a struct's field. (The struct is kept: a number of `id` must not come again.)"""
