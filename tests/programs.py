@@ -16,7 +16,7 @@ from kwlab.explore.strategy import Strategy
 
 __all__ = ["Program", "outcomes_of", "random_program", "smallest"]
 
-HEAD = '''\
+HEAD = """\
 from kwlab import *
 from kwlab.sched import __set_current_state
 from kwlab.timer import *
@@ -59,7 +59,7 @@ def scenario():
         runtime.program_timer(None, expired)
 
     report((shared, logs))
-'''
+"""
 
 # What tasks do, by subject: a program sticks to one, so that its tasks meet. {n} is the number of the task, {o} of any
 # task, {f} a field, {l} a lock, {c} a completion, {b} a bit, {v} a small number.

@@ -13,7 +13,7 @@ both read, or both add.
 | schedule | own state | read | possible only in TASK_RUNNING |
 | set_current_state, plain store, exit | the task's state | write | a wake-up before and one after differ |
 | read state | the task's state | read | |
-| wake_up | the task's state | write, or read if it changes nothing | two wake-ups of a running task cannot notice each other |
+| wake_up | the task's state | write; read if it changes nothing | wake-ups of a running task do not notice each other |
 | wake_up of a task that has exited | references to it | read | it is a use after free, unless somebody holds one |
 | (a reference taken or dropped) | references to it | add | |
 | test_bit, set_bit | the one bit | read, write | bits of one word do not collide |
@@ -24,9 +24,10 @@ both read, or both add.
 | wait in another state than TASK_RUNNING | own state too | write | it comes back in TASK_RUNNING |
 | (begin of a wait) | own state | read | it warns of a state that a wake-up may just take back |
 | jiffies | the time | read | |
-| timer interrupt | what the timer is set to | read | |
-| timer interrupt that lets the time come | the time too | write | |
+| timer interrupt | what the timer is set to | write | it comes once |
+| timer interrupt that only lets the time come | what the timer is set to, the time | read, write | |
 | program_timer | what the timer is set to | write | |
+| (program_timer's look at what it is set to) | what the timer is set to | read | nothing is done if that is the same |
 | READ_ONCE, WRITE_ONCE | the field of the struct | read, write | |
 | (a task is made) | the list of tasks | write | freezing goes through it in order |
 | (begin of going through the tasks) | the list of tasks | read | |
@@ -41,11 +42,21 @@ from typing import Any
 from kwlab.runtime import model_ops as ops
 from kwlab.runtime.model_clock import ModelClock
 from kwlab.runtime.model_objects import ModelTask
-from kwlab.runtime.model_ops import HOLD, READ_STATE, SPAWN
+from kwlab.runtime.model_ops import HOLD, PROGRAM, READ_STATE, SPAWN
 from kwlab.runtime.states import TASK_DEAD, TASK_RUNNING
 
-__all__ = ["ADD", "EVERYTHING", "READ", "WRITE", "Accesses", "accesses_of", "aside_accesses", "detail_of", "independent"]
-__all__ += ["exchangeable"]
+__all__ = [
+    "ADD",
+    "EVERYTHING",
+    "READ",
+    "WRITE",
+    "Accesses",
+    "accesses_of",
+    "aside_accesses",
+    "detail_of",
+    "exchangeable",
+]
+__all__ += ["independent"]
 
 READ, ADD, WRITE = range(3)
 
@@ -87,8 +98,11 @@ def accesses_of(task: ModelTask) -> Accesses:
     if op == ops.PROGRAM:
         return ((target.key + 1, WRITE),)
     if isinstance(target, ModelClock):
-        comes = target.expires is not None and target.now < target.expires
-        return ((target.key + 1, READ), (target.key, WRITE)) if comes else ((target.key + 1, READ),)
+        if target.expires is None:
+            return ((target.key + 1, READ),)  # whatever it would do, it would have to be set
+        if target.now < target.expires:
+            return (target.key + 1, READ), (target.key, WRITE)
+        return ((target.key + 1, WRITE),)
     return EVERYTHING
 
 
@@ -98,6 +112,8 @@ def aside_accesses(op: int, target: Any) -> tuple[int, int]:
         return target.key, WRITE
     if op == HOLD:
         return target.key + 1, ADD
+    if op == PROGRAM:
+        return target.key + 1, READ
     assert op == READ_STATE
     return target.key, READ
 
@@ -120,22 +136,18 @@ def detail_of(task: ModelTask) -> float:
         return -1 if task.argument == 1 else float(target.count)
     if op == ops.WAIT or op == ops.TEST_COMPLETION:
         return float(target.count)
-    if op == ops.PROGRAM:
-        return target.expires is not None
     if op == ops.STORE_STATE or op == ops.SET_STATE:
-        return target._state == TASK_RUNNING
+        return float(target._state == TASK_RUNNING)
     return 0
 
 
 def exchangeable(op: int, detail: float, later: int, later_detail: float) -> bool:
-    """A step that may have to wait (`later`) collides with an earlier one: could it have been done without that one?
+    """A schedule or a wait (`later`) collides with an earlier step: could it have been done without that one?
 
     If not, the earlier step made it possible, and there is no other order of the two.
     """
     if later == ops.SCHEDULE:
         # An effective wake-up finds a sleeping task, schedule needs a running one.
         return op != ops.WAKE and detail > 0
-    if later == ops.WAIT:
-        # One `complete` can be missed if there are two to take; before all else, there had to be one to take.
-        return later_detail >= 2 if detail < 0 else detail >= 1
-    return detail > 0  # the timer was set before it was set anew
+    # One `complete` can be missed if there are two to take; before all else, there had to be one to take.
+    return later_detail >= 2 if detail < 0 else detail >= 1

@@ -35,10 +35,10 @@ class Dpor(SleepSets):
         def race(earlier: int, past: int) -> None:
             self._try_before(earlier, number, step, past)
 
-        past = order.races(order.before(number, task.born), node.accesses, op, detail, race)
+        past = order.races(number, order.before(number, task.born), node.accesses, op, detail, race)
         if op == LOCK and task.target.released >= 0:
             past |= order.past[task.target.released]
-        order.push(number, past, node.accesses, op, detail)
+        order.push(number, past, node.accesses, op, detail, node.enabled)
         node.wanted |= node.enabled if node.accesses is EVERYTHING else 1 << number
 
     def _add(self, accesses: tuple[tuple[int, int], ...]) -> None:
@@ -64,7 +64,8 @@ class Dpor(SleepSets):
             def race(earlier: int, past: int, number: int = task.id) -> None:
                 self._try_before(earlier, number, len(order), past)
 
-            order.races(order.before(task.id, task.born), accesses_of(task), task.op, detail_of(task), race)
+            past = order.before(task.id, task.born)
+            order.races(task.id, past, accesses_of(task), task.op, detail_of(task), race)
 
     def _try_before(self, earlier: int, task: int, step: int, past: int) -> None:
         """`task`'s `step` races with the `earlier` one: try an order in which it comes first, unless one is known.

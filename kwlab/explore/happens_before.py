@@ -35,6 +35,7 @@ class HappensBefore:
         self._accesses: list[Accesses] = []
         self._op: list[int] = []
         self._detail: list[float] = []
+        self._enabled: list[int] = []
         self._history: dict[int, list[_History]] = {}
         self._barriers = 0  # the steps that collide with everything
 
@@ -47,6 +48,7 @@ class HappensBefore:
             self.past.pop()
             self._op.pop()
             self._detail.pop()
+            self._enabled.pop()
             self.steps_of[self._task.pop()].pop()
             accesses = self._accesses.pop()
             if accesses is None:
@@ -62,8 +64,8 @@ class HappensBefore:
             return self.past[steps[-1]]
         return self.past[born] if born < len(self.past) else 0
 
-    def races(self, past: int, accesses: Accesses, op: int, detail: float, race: Race | None) -> int:
-        """The past of a next step with these properties, `past` included; `race` hears of each step that it races with.
+    def races(self, task: int, past: int, accesses: Accesses, op: int, detail: float, race: Race) -> int:
+        """The past of a next step of `task`, `past` included; `race` hears of each step that it races with.
 
         A race: two steps that collide, no third is between them in the order, and the later could have come first.
         """
@@ -71,7 +73,7 @@ class HappensBefore:
             candidates = (1 << len(self.past)) - 1
         else:
             if LOCK < op <= DEVICE:
-                past = self._races_of_a_wait(past, accesses[0], op, detail, race)
+                past = self._races_of_a_wait(task, past, accesses[0], op, detail, race)
                 accesses = accesses[1:]
             candidates = self._barriers
             for key, mode in accesses:
@@ -87,11 +89,12 @@ class HappensBefore:
             step = candidates.bit_length() - 1
             past |= self.past[step]
             candidates &= ~past
-            if race is not None:
-                race(step, past)
+            race(step, past)
         return past
 
-    def _races_of_a_wait(self, past: int, access: tuple[int, int], op: int, detail: float, race: Race | None) -> int:
+    def _races_of_a_wait(
+        self, task: int, past: int, access: tuple[int, int], op: int, detail: float, race: Race
+    ) -> int:
         # What made the step possible hides what made it impossible before: A takes what B waits for, and gives it
         # back. So such steps count for the order, but are looked through here.
         key, mode = access
@@ -101,30 +104,34 @@ class HappensBefore:
                 if mode2 == WRITE:
                     break
             elif mode != mode2 or mode == WRITE:
-                if exchangeable(self._op[step], self._detail[step], op, detail):
+                if op == DEVICE:
+                    possible = bool(self._enabled[step] >> task & 1)
+                else:
+                    possible = exchangeable(self._op[step], self._detail[step], op, detail)
+                if possible:
                     past |= self.past[step]
-                    if race is not None:
-                        race(step, past)
+                    race(step, past)
                 else:
                     enabling |= self.past[step]
         return past | enabling
 
-    def push(self, task: int, past: int, accesses: Accesses, op: int, detail: float) -> None:
-        """The next step, with its `past` as `races` found it."""
+    def push(self, task: int, past: int, accesses: Accesses, op: int, detail: float, enabled: int) -> None:
+        """The next step, with its `past` as `races` found it; `enabled`: the set of tasks that could have done one."""
         step = len(self.past)
         self.past.append(past | 1 << step)
         self._task.append(task)
         self._op.append(op)
         self._detail.append(detail)
+        self._enabled.append(enabled)
         self.steps_of[task].append(step)
         self._accesses.append(accesses)
         self._note(step, accesses)
 
-    def amend(self, accesses: tuple[tuple[int, int], ...], race: Race | None) -> None:
+    def amend(self, accesses: tuple[tuple[int, int], ...], race: Race) -> None:
         """The last step turned out to have touched this too."""
         step = len(self.past) - 1
         before = self._accesses[step]
-        self.past[step] = self.races(self.past[step], accesses, -1, 0, race)
+        self.past[step] = self.races(self._task[step], self.past[step], accesses, LOCK, 0, race)
         if before is not None:
             self._accesses[step] = before + accesses
             self._note(step, accesses)
