@@ -423,8 +423,13 @@ def _is_plain(kind: type, base: type | None) -> bool:
 
 
 def _slots(kind: type) -> list[Callable[[Any], Any]]:
+    # The model's objects name what only says how the execution came here.
     return [
         held.__get__
         for cls in reversed(kind.__mro__)
-        for held in dict.fromkeys(held for held in vars(cls).values() if isinstance(held, types.MemberDescriptorType))
+        for held in dict.fromkeys(
+            held
+            for name, held in vars(cls).items()
+            if isinstance(held, types.MemberDescriptorType) and name not in vars(cls).get("ABOUT_THE_PAST", ())
+        )
     ]

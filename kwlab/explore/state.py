@@ -67,7 +67,7 @@ class StateKeys:
     def _task(self, task: ModelTask, me: ModelTask) -> None:
         canonical = self._canonical
         out, ref = canonical.out, canonical.ref
-        out += (task._state, task._flags, task.irqs_off)
+        out += (task._state, task._flags, task._usage, task.irqs_off)
         ref(task.kthread)
         ref(task.kept)
         if task._state == TASK_DEAD:
