@@ -19,6 +19,8 @@ from kwlab import (
     wake_up_process,
 )
 from kwlab.explore import Options, check, join, replay
+from kwlab.explore.dpor import Dpor
+from kwlab.explore.sleep_sets import SleepSets
 from kwlab.museum import EXHIBITS, Edit, Exhibit, make_variant
 
 
@@ -143,3 +145,9 @@ def test_no_false_alarm(shown: Exhibit) -> None:
 def test_an_unknown_memory_model() -> None:
     with pytest.raises(ValueError, match=r"memory='arm'.*sc, tso"):
         check(lambda: None, memory="arm")
+
+
+@pytest.mark.parametrize("strategy", [Dpor, SleepSets])
+def test_a_strategy_that_knows_no_store_buffers(strategy: type) -> None:
+    with pytest.raises(ValueError, match="knows no store buffers"):
+        check(lambda: None, memory="tso", strategy=strategy())

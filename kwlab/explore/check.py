@@ -8,12 +8,14 @@ It is run again for every interleaving, so everything it shares it must make its
 from collections.abc import Iterable
 
 from kwlab.explore.bounding import CompleteFirst, IterativeBounding
+from kwlab.explore.dpor import Dpor
 from kwlab.explore.engine import Execution, Options, Scenario, Search, search
 from kwlab.explore.invariants import chosen
 from kwlab.explore.minimise import minimise
 from kwlab.explore.problems import KINDS
 from kwlab.explore.progress import Progress
 from kwlab.explore.replay import signed
+from kwlab.explore.sleep_sets import SleepSets
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.tso import MEMORY_MODELS
 from kwlab.explore.verdict import Verdict
@@ -75,6 +77,11 @@ def check(
         strategy = IterativeBounding(bound) if bound is not None else CompleteFirst(executions, seconds)
     elif bound is not None:
         raise ValueError("check(bound=..., strategy=...): a strategy has its own bound; give one of the two")
+    if options.memory == "tso" and isinstance(strategy, (Dpor, SleepSets)):
+        raise ValueError(
+            f"check(memory='tso', strategy={type(strategy).__name__}): its table of what can collide knows no store "
+            "buffers; take another strategy"
+        )
     progress = Progress()
 
     def after(execution: Execution, so_far: Search) -> None:
