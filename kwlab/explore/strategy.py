@@ -16,13 +16,20 @@ class Strategy(Protocol):
     """One small class per way to search. The engine calls `begin`, then `choose` again and again, then `end`."""
 
     every_step: bool  # asked at every step, or only where more than one task is enabled
-    states: int  # different states seen, for strategies that tell states apart; else 0
+
+    @property
+    def states(self) -> int:
+        """How many different states were seen, for strategies that tell states apart; else 0."""
 
     def begin(self, runtime: ModelRuntime) -> None:
         """A new execution starts."""
 
     def choose(self, enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
-        """Who of `enabled` goes on; `me` ran up to here. None: this execution is not worth finishing."""
+        """Who of `enabled` goes on; `me` ran up to here. None: this execution is not worth finishing.
+
+        Whoever looks into structs to find out does it in a block ``with unobserved(me):``, or the race detector takes
+        it for accesses of `me`.
+        """
 
     def end(self, ending: Ending) -> bool:
         """The execution is over; True if there is another one to try."""
