@@ -110,7 +110,7 @@ def test_where_too_much_would_have_to_be_tried_a_search_is_asked() -> None:
     answer = shortest_answer(Game(exhibit("B2b").wrong), tries=5)
     assert answer.clicks is not None
     assert answer.proof == "none takes fewer than 2 clicks; a search found this one"
-    assert shortest_answer(Game(right), tries=5).proof.startswith("a search found ")
+    assert shortest_answer(Game(right), tries=5).proof == "a search found no bug in all interleavings"
 
 
 def test_what_fails_by_itself_needs_no_click() -> None:
