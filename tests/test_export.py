@@ -26,7 +26,9 @@ PREDICT = "kwlab.Predict('q', 'What <runs>?', lambda: 'B', choices=['A', 'none a
 def stored(tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
     """A notebook with every widget, executed and stored as the course's are; its kernel is gone."""
     path = tmp_path_factory.mktemp("stored") / "widgets.ipynb"
-    head = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}.replace('|', '/')); import kwlab, loops, traces"
+    head = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}.replace('|', '/')); import kwlab, loops, traces"
+    )
     head = head.replace(str(Path(__file__).parent), str(Path(__file__).parent).replace("/", "|"))
     cells = [head, *(cell for cell, _, _ in WIDGETS.values()), PREDICT]
     nbformat.write(cleared(new_notebook(cells=[new_code_cell(cell) for cell in cells])), path)
