@@ -9,6 +9,7 @@ import pytest
 from kwlab import (
     DEFINE_KTHREAD_WORK,
     TASK_INTERRUPTIBLE,
+    Struct,
     init_completion,
     kthread_destroy_worker,
     kthread_queue_work,
@@ -111,6 +112,31 @@ def test_where_too_much_would_have_to_be_tried_a_search_is_asked() -> None:
     assert answer.clicks is not None
     assert answer.proof == "none takes fewer than 2 clicks; a search found this one"
     assert shortest_answer(Game(right), tries=5).proof == "a search found no bug in all interleavings"
+
+
+class Shared(Struct):
+    count: int
+
+
+def unlocked_counter() -> None:
+    shared = Shared()
+    shared.count = 0
+
+    def add(_: object) -> int:
+        shared.count += 1
+        return 0
+
+    for name in ("one", "two"):
+        kthread_run(add, None, name)
+
+
+def test_a_data_race_wins_where_races_are_looked_for() -> None:
+    assert shortest_answer(Game(unlocked_counter)).clicks is None
+    game = Game(unlocked_counter, Options(races=True))
+    for click in shortest_answer(game).clicks:
+        game.choose(click)
+    assert game.position.bug == "data race"
+    assert game.trace().bug.kind == "data race"
 
 
 def test_what_fails_by_itself_needs_no_click() -> None:

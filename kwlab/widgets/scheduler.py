@@ -26,8 +26,9 @@ class BeTheScheduler(Pictured):
     """Decide who goes on in `scenario`, a function such as `check` takes, until it goes wrong. `goal` is one line.
 
     A click lets a task go on to the next step where the choice matters: where it could collide with another task, or
-    can go no further. With "single steps" a click is one step. Every kind of bug that `check` knows wins. "show me"
-    plays the shortest answer. Nothing of the scenario runs as a thread of this kernel.
+    can go no further. With "single steps" a click is one step. Every kind of bug that `check` looks for wins; for data
+    races and invariants too, give it `options`, such as ``Options(races=True)``. "show me" plays the shortest answer.
+    Nothing of the scenario runs as a thread of this kernel.
     """
 
     def __init__(self, scenario: Scenario, goal: str = GOAL, options: Options | None = None) -> None:
