@@ -3,7 +3,6 @@
 import os
 import re
 import statistics
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ CELLS = {
     "live": "LiveQueue(kthread_run_worker(0, 'demo'))",
 }
 SHOTS = os.environ.get("KWLAB_SCREENSHOTS")  # a folder: what the tests see is kept there, to be looked at
-MS = 1_000
 
 
 class Widgets:
@@ -133,17 +131,32 @@ def test_player_by_keyboard(widgets: Widgets) -> None:
     widgets.wait("gap", "step 0 of 4: the scenario begins")
 
 
+# From the key to the moment at which a picture with the wanted label is there, as the page itself sees it.
+STOPWATCH = """label => {
+  window.passed = null;
+  let pressed = null;
+  document.addEventListener('keydown', () => { pressed = performance.now(); }, {once: true, capture: true});
+  const watch = new MutationObserver(() => {
+    if (document.querySelector(`svg[aria-label="${label}"]`)) {
+      window.passed = performance.now() - pressed;
+      watch.disconnect();
+    }
+  });
+  watch.observe(document.body, {subtree: true, childList: true, attributes: true});
+}"""
+
+
 def test_a_key_moves_a_long_trace_without_delay(widgets: Widgets, record_property: Any) -> None:
-    """Not a bound on a noisy machine: the figure goes into the report. That all views follow is what is tested."""
+    """That all views follow is tested; how long it takes is noted in the report, for a bound would only be noise."""
     page = widgets.page
     widgets.output("player").locator(".noUi-handle").first.focus()
     taken = []
     for step in range(1, 31):
-        started = time.perf_counter()
+        page.evaluate(STOPWATCH, f"step {step} of 2000: turn {step}")
         page.keyboard.press("ArrowRight")
-        page.wait_for_selector(f'svg[aria-label="step {step} of 2000: turn {step}"]', timeout=20 * MS)
-        taken.append(time.perf_counter() - started)
-    record_property("median_ms_from_key_to_label", round(statistics.median(taken) * MS, 1))
+        page.wait_for_function("window.passed !== null")
+        taken.append(page.evaluate("window.passed"))
+    record_property("median_ms_from_key_to_label", round(statistics.median(taken), 1))
     widgets.wait("player", "step 30 of 2000")
     widgets.shot("player", "step30")
 
