@@ -26,9 +26,10 @@ from kwlab.explore.answers import Answer, shortest_answer
 from kwlab.explore.collisions import collide
 from kwlab.explore.depth_first import DepthFirst
 from kwlab.explore.engine import search
-from kwlab.explore.game import FAR, PATIENCE, Game, follow
+from kwlab.explore.game import PATIENCE, Game, follow
 from kwlab.explore.meanings import MEANINGS
 from kwlab.explore.problems import KINDS
+from kwlab.explore.until import FAR
 from kwlab.museum import exhibit
 from kwlab.runtime import model_ops as ops
 from kwlab.runtime.model_objects import ModelTask
