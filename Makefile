@@ -7,8 +7,9 @@ STAMP      := $(VENV)/.installed
 LAB_ARGS   ?=
 PYTEST_ARGS ?=
 
-# What comes from Debian: chromium drives JupyterLab in the tests marked "browser", trace-cmd reads trace.dat.
-DEBIAN_PACKAGES := python3-venv chromium trace-cmd
+# What comes from Debian: chromium drives JupyterLab in the tests marked "browser", trace-cmd reads trace.dat;
+# qemu boots a real kernel for the oracle, gcc (with libelf) builds its module.
+DEBIAN_PACKAGES := python3-venv chromium trace-cmd qemu-system-x86 gcc libelf1
 
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=30 --nbval-sanitize-with=tests/nbval.cfg
 

@@ -64,7 +64,8 @@ def _ask(files: list[Path] | None, kernel: str) -> tuple[KernelTree, list[Answer
     begin = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     try:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        console = Console(stderr=True)
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("")
             tree, answers = ask_kernel(
                 files or [*recorded(), *further()], kernel, lambda said: progress.update(task, description=said)

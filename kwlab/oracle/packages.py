@@ -86,9 +86,10 @@ def fetch(kernel: str = DEFAULT_KERNEL) -> KernelTree:
 
 
 def _real_image(kernel: str) -> str:
-    if re.fullmatch(r"linux-image-\d.*", kernel):
+    real = r"linux-image-\d+\.\d+\.\d"  # linux-image-6.12-amd64 names a series, and depends on its newest
+    if re.match(real, kernel):
         return kernel
-    found = _depends(kernel, r"linux-image-\d")
+    found = _depends(kernel, real)
     if not found:
         raise OracleError(f"the package {kernel} names no kernel; run apt-get update, or name one: linux-image-6...")
     return found[0]
@@ -115,8 +116,7 @@ def _unpack(packages: list[str], folder: Path) -> None:
         run(["dpkg", "-x", str(deb), str(folder)])
     shutil.rmtree(debs)
     shutil.rmtree(folder / "lib/modules", ignore_errors=True)  # the guest needs none
-    for debug in folder.glob("usr/share"):
-        shutil.rmtree(debug, ignore_errors=True)
+    shutil.rmtree(folder / "usr/share", ignore_errors=True)
 
 
 def _mend_makefile(tree: KernelTree) -> None:

@@ -56,27 +56,34 @@ def read_results(scenario: Scenario, text: str, log: str) -> Played:
     }
     seen, ended = Observations(), False
     for line in text.splitlines():
-        kind, *words = line.split("\t")
-        if kind == "ANSWER":
-            _answer(seen, calls[int(words[0])], words[1], words[2])
-        elif kind == "INSIDE":
-            call = bodies[(words[1], int(words[0]))]
-            if call.compared:
-                seen.inside.append(_record(words[1].partition("#")[0], call, words[2]) | {"work": words[1]})
-        elif kind == "ORDER":
-            seen.order.append(words[0])
-        elif kind == "EVENT":
-            seen.trace.append([words[0], "<flush>" if words[1] == FLUSH else words[1]])
-        elif kind == "HANG":
-            seen.hang = f"the main thread waits for ever, in {words[0]}"
-        elif kind in ("ERROR", "UNAVAILABLE"):
-            seen.failures.append(f"the kernel module could not set the scenario up: {' '.join(words)}")
-        ended |= kind == "PLAYED"
+        try:
+            _read(line, seen, calls, bodies)
+        except (IndexError, KeyError, ValueError):  # the guest died while it wrote
+            seen.failures.append(f"what the kernel module said is cut off in the middle: {line!r}")
+        ended |= line == "PLAYED"
     if not ended and not seen.failures:
         seen.hang = seen.hang or "the kernel did not come to the end of the scenario"
     places = [(found[1] or found[2], found[3]) for found in _WARNING.finditer(log.rpartition(BEGIN)[2])]
     seen.warns = list(dict.fromkeys(function for _, function in places))
     return Played(seen, log=log, warn_places=list(dict.fromkeys(f"{place} {function}" for place, function in places)))
+
+
+def _read(line: str, seen: Observations, calls: dict[int, Call], bodies: dict[tuple[str, int], Call]) -> None:
+    kind, *words = line.split("\t")
+    if kind == "ANSWER":
+        _answer(seen, calls[int(words[0])], words[1], words[2])
+    elif kind == "INSIDE":
+        call = bodies[(words[1], int(words[0]))]
+        if call.compared:
+            seen.inside.append(_record(words[1].partition("#")[0], call, words[2]) | {"work": words[1]})
+    elif kind == "ORDER":
+        seen.order.append(words[0])
+    elif kind == "EVENT":
+        seen.trace.append([words[0], "<flush>" if words[1] == FLUSH else words[1]])
+    elif kind == "HANG":
+        seen.hang = f"the main thread waits for ever, in {words[0]}"
+    elif kind in ("ERROR", "UNAVAILABLE"):
+        seen.failures.append(f"the kernel module could not set the scenario up: {' '.join(words)}")
 
 
 def _answer(seen: Observations, call: Call, by: str, text: str) -> None:
