@@ -16,10 +16,17 @@ QEMU = (
     "qemu-system-x86_64", "-accel", "tcg", "-smp", "2", "-m", "512", "-display", "none", "-monitor", "none",
     "-nodefaults", "-no-reboot",
 )  # fmt: skip
-COMMAND_LINE = "console=ttyS0 loglevel=4 log_buf_len=4M slub_debug=FZP no_hash_pointers panic=-1 oops=panic"
+COMMAND_LINE = (
+    "console=ttyS0 loglevel=4 log_buf_len=4M slub_debug=FZP no_hash_pointers panic=-1 oops=panic "
+    # A CPU that spins for ever on a lock in freed memory is noticed by the other one.
+    "rcupdate.rcu_cpu_stall_timeout=15 sysctl.kernel.panic_on_rcu_stall=1"
+)
+SILENCE = 60.0  # seconds without a word from a guest that has begun to play
 POLL = 0.1  # seconds
 _SECTION = re.compile(r"^=== (\S+) (\S+)\n", re.MULTILINE)
-_DEATH = re.compile(r"^.*(?:kernel BUG at|Kernel panic|BUG: |Oops: |general protection fault).*$", re.MULTILINE)
+_DEATH = re.compile(
+    r"^.*(?:kernel BUG at|Kernel panic|BUG: |Oops: |general protection fault|detected stall).*$", re.MULTILINE
+)
 
 
 @dataclass
@@ -53,11 +60,14 @@ def boot(
 
 
 def _run(command: list[str], console: Path, limit: float, progress: Callable[[str], None]) -> bool:
-    """Run QEMU to its end, or to the limit; True for the latter. It may ignore SIGTERM."""
-    waited, told = 0.0, 0
+    """Run QEMU to its end, to the limit, or until it has been silent for too long; True if we ended it.
+
+    It may ignore SIGTERM.
+    """
+    waited, heard, told = 0.0, 0.0, 0
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         try:
-            while waited < limit:
+            while waited < limit and waited - heard < SILENCE:
                 try:
                     process.wait(POLL)
                     return False
@@ -66,6 +76,7 @@ def _run(command: list[str], console: Path, limit: float, progress: Callable[[st
                 names = _begun(console)
                 for name in names[told:]:
                     progress(name)
+                heard = waited if len(names) > told or not names else heard
                 told = len(names)
             return True
         finally:
