@@ -378,7 +378,7 @@ def test_a_wrong_expectation_and_a_hang_are_told_and_a_dead_kernel_is_a_result(r
     ]
     crashed = answers["zz_timer_of_a_freed_worker"]
     assert crashed.played is not None
-    assert re.search(r"kernel BUG|panic|BUG:|protection fault", crashed.played.crash)
+    assert re.search(r"kernel BUG|panic|BUG:|protection fault|detected stall", crashed.played.crash)
     assert crashed.differences[0].startswith("the kernel did not survive it: ")
 
 
