@@ -274,9 +274,10 @@ def test_a_scenario_that_cannot_be_read_is_an_error_before_anything_is_fetched(t
     assert done.stderr.startswith("x.yaml: line 1")
 
 
-def test_the_guests_script_sends_every_scenario_home_before_the_next() -> None:
+def test_a_guest_that_panics_ends_qemu_and_every_scenario_is_sent_home_before_the_next() -> None:
     assert INIT.index("section $name done") < INIT.index("\ndone\n")
-    assert boot_module.COMMAND_LINE.count("panic") == 2
+    assert {"panic=-1", "oops=panic"} <= set(boot_module.COMMAND_LINE.split())
+    assert "-no-reboot" in boot_module.QEMU
 
 
 # ------------------------------------------------------------------------------------------------------ the real kernel
@@ -305,7 +306,7 @@ order: [W]
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[KernelTree, dict[str, Answer], float]:
+def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[KernelTree, dict[str, Answer]]:
     """Every scenario, a wrong one that hangs, and one that kills the kernel, in one boot."""
     if missing := needs():
         pytest.skip(missing)
@@ -314,23 +315,19 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[KernelTree, dict[str
     for name, text in (("wrong", WRONG), ("zz_timer", CRASH)):
         files.append(folder / f"{name}.yaml")
         files[-1].write_text(text)
-    begin = time.monotonic()
     try:
-        tree = fetch()
-        fetched = time.monotonic()
-        _, answers = ask_kernel(files)
+        tree, answers = ask_kernel(files)
     except OracleError as error:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"no kernel to boot: {error}")
-    print(f"fetched in {fetched - begin:.0f} s, played in {time.monotonic() - fetched:.0f} s")
-    return tree, {answer.scenario.name: answer for answer in answers}, time.monotonic() - fetched
+    return tree, {answer.scenario.name: answer for answer in answers}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_kernel_the_files_and_kwlab_agree_on_every_scenario(real) -> None:
-    tree, answers, seconds = real
+    tree, answers = real
     news = {
         name: answer.differences + answer.kwlab_differences
         for name, answer in answers.items()
@@ -341,13 +338,12 @@ def test_the_kernel_the_files_and_kwlab_agree_on_every_scenario(real) -> None:
     assert sum(answer.played is not None for answer in answers.values()) >= 53 + 2
     if tree.version.startswith("6.1."):
         assert [name for name, answer in answers.items() if answer.expected_difference] == ["destroy_with_timer_armed"]
-    assert seconds < 240
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_observations_are_those_of_the_recording(real) -> None:
-    tree, answers, _ = real
+    tree, answers = real
     if tree.version not in RECORDINGS:
         pytest.skip(f"there is no recording of Linux {tree.version}")
     for name in FILES.keys() - OUTSIDE_A_KERNEL:
@@ -371,25 +367,27 @@ def test_the_observations_are_those_of_the_recording(real) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_wrong_expectation_and_a_hang_are_told_and_a_dead_kernel_is_a_result(real) -> None:
-    _, answers, _ = real
+    _, answers = real
     assert answers["wrong"].differences[:2] == [
         "hang: the main thread waits for ever, in kthread_flush_work",
         "step 3, kthread_queue_work(W, A): expected false, seen true",
     ]
     crashed = answers["zz_timer_of_a_freed_worker"]
     assert crashed.played is not None
-    assert re.search(r"kernel BUG|panic|BUG:|protection fault|detected stall", crashed.played.crash)
+    # It dies of a corrupted list, or spins for ever on a lock that was freed, with or without the other CPU's noticing.
+    deaths = r"kernel BUG|panic|BUG:|protection fault|detected stall|it did not come to an end in time"
+    assert re.search(deaths, crashed.played.crash)
     assert crashed.differences[0].startswith("the kernel did not survive it: ")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_recording_has_observations_traces_and_proc(real, tmp_path: Path) -> None:
-    tree, answers, _ = real
+    tree, answers = real
     kept = write_recording(tmp_path, tree, answers.values())
     data = json.loads((tmp_path / f"linux-{tree.version}.json").read_text())
     assert kept == len(data) >= 55
-    assert (tmp_path / "traces" / "v1_count.txt.gz").exists()
+    assert list((tmp_path / "traces").glob("f7_flush_endless.txt*"))
     assert "sched_kthread_work_queue_work" in (tmp_path / "traces" / "f3_flush_pending.txt").read_text()
     stuck = (tmp_path / "proc" / "n7_flush_self_open.kwo_selfflush.txt").read_text()
     assert "State:\tD (disk sleep)" in stuck
