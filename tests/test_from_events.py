@@ -22,16 +22,29 @@ def test_the_queue_of_a_recorded_scenario_is_followed_step_by_step() -> None:
         ("queue_work", "kw_fn#2", ("kw_fn#2",)),
         ("queue_work", "kw_fn#3", ("kw_fn#2", "kw_fn#3")),
         ("queue_work", "kw_fn#4", ("kw_fn#2", "kw_fn#3", "kw_fn#4")),
-        ("queue_work", "flush", ("kw_fn#2", "kw_fn#3", "kw_fn#4", "flush")),
-        ("execute_end", "kw_fn", ("kw_fn#2", "kw_fn#3", "kw_fn#4", "flush")),
-        ("execute_start", "kw_fn#2", ("kw_fn#3", "kw_fn#4", "flush")),
-        ("execute_end", "kw_fn#2", ("kw_fn#3", "kw_fn#4", "flush")),
+        ("queue_work", "flush", ("kw_fn#2", "flush", "kw_fn#3", "kw_fn#4")),
+        ("execute_end", "kw_fn", ("kw_fn#2", "flush", "kw_fn#3", "kw_fn#4")),
+        ("execute_start", "kw_fn#2", ("flush", "kw_fn#3", "kw_fn#4")),
+        ("execute_end", "kw_fn#2", ("flush", "kw_fn#3", "kw_fn#4")),
         ("execute_start", "flush", ("kw_fn#3", "kw_fn#4")),
     ]
     assert trace.steps[2].state.workers[0].current_work == "kw_fn"
     assert trace.steps[7].state.workers[0].current_work is None
     assert [task.name for task in trace.tasks] == ["init", "kwo_A", "act1"]
     assert trace.steps[-1].state.workers[0].name == "kwo_A"
+
+
+@pytest.mark.parametrize(
+    ("name", "list_", "at"),
+    [  # as the scenarios' own looks at the list have it
+        ("f4_flush_running", ("flush", "kw_fn#2"), 4),
+        ("f8_two_flushers", ("kw_fn#2", "flush", "flush#2", "kw_fn#3"), 6),
+        ("h2_cancel_pending", ("kw_fn#3", "kw_fn#2"), 5),
+        ("n3_flush_pending_from_inside", ("kw_fn#2", "flush"), 4),
+    ],
+)
+def test_works_stand_where_the_kernel_had_them(name: str, list_: tuple[str, ...], at: int) -> None:
+    assert recorded(f"linux-6.1/{name}").steps[at].state.workers[0].work_list == list_
 
 
 def test_wake_ups_and_switches_change_the_states_of_tasks() -> None:

@@ -1,12 +1,14 @@
 """Events that were recorded, in a real kernel or on real threads, as a `Trace` that the `Player` plays.
 
 Nobody chose anything here, so there are no preemptions by choice, no source lines and no bug: a step is an event, its
-state what the events so far tell. What no event tells is left out: of a worker's list, the works that were on it
-before the trace began; of a task, what it does until it is first switched or woken.
+state what the events tell. A queue event does not say where on the list the work was put, but the list is run from its
+head: so a work stands before those that start later. What no event tells is left out: the works that were on a list
+before the trace began; what a task does until it is first switched or woken.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from kwlab.explore.trace_format import State, Step, TaskNote, TaskState, Trace, TraceEvent, Wakeup, WorkerState
@@ -25,21 +27,38 @@ def from_events(events: Iterable[Event], name: str = "a recorded trace") -> Trac
 
     Errors: `ValueError` if there is none that tells of workers, works or wake-ups, or more than 5,000.
     """
-    builder = _Builder()
-    for event in events:
-        if len(builder.steps) > MOST:
-            raise ValueError(f"{name}: more than {MOST:,} events are too long to be played: give a part of them")
-        if event.name in HANDLERS:
-            builder.step(event)
-    if len(builder.steps) == 1:
+    told = list(islice((event for event in events if event.name in HANDLERS), MOST + 1))
+    if not told:
         raise ValueError(f"{name}: no event in it says anything of workers, works or wake-ups")
+    if len(told) > MOST:
+        raise ValueError(f"{name}: more than {MOST:,} events are too long to be played: give a part of them")
+    builder = _Builder(_starts(told))
+    for number, event in enumerate(told):
+        builder.step(number, event)
     return builder.trace(name)
+
+
+def _starts(events: Sequence[Event]) -> dict[int, int]:
+    """For each queue event, by number, the number of the event that starts that run; none if it was taken back."""
+    starts: dict[int, int] = {}
+    waiting: dict[str, int] = {}
+    for number, event in enumerate(events):
+        if event.name == f"{PREFIX}queue_work":
+            waiting[str(event.fields["work"])] = number
+        elif event.name == f"{PREFIX}execute_start":
+            queued = waiting.pop(str(event.fields["work"]), None)
+            if queued is not None:
+                starts[queued] = number
+    return starts
 
 
 class _Builder:
     """What is known so far. Tasks by pid; the idle tasks of all CPUs are pid 0 and left out of the lanes."""
 
-    def __init__(self) -> None:
+    def __init__(self, starts: Mapping[int, int]) -> None:
+        self.starts = starts
+        self.run_at: dict[str, int] = {}  # by label of a work that waits: the number of the event that starts it
+        self.now = 0  # the number of the event
         self.numbers: dict[int, int] = {}
         self.names: list[str] = []
         self.tasks: dict[int, TaskState] = {}
@@ -57,8 +76,9 @@ class _Builder:
         schedule = tuple(step.task for step in self.steps if step.task is not None)
         return Trace(name, schedule, notes, {}, None, tuple(self.steps))
 
-    def step(self, event: Event) -> None:
-        """Take in one event."""
+    def step(self, number: int, event: Event) -> None:
+        """Take in one event, the `number`-th of all."""
+        self.now = number
         if len(self.steps) == 1:
             self.start = event.time
         me = self.number(event.pid, event.task)
@@ -114,8 +134,15 @@ class _Builder:
         fields = event.fields
         address = str(fields["worker"])
         worker, work = self.worker_of(address), self.label(str(fields["work"]), str(fields["function"]))
-        behind = tuple(one for one in worker.work_list if one != work)  # it was taken back, if it was there
-        self.workers[address] = replace(worker, work_list=(*behind, work))
+        others = [one for one in worker.work_list if one != work]  # it was taken back, if it was there
+        place = len(others)
+        if (mine := self.starts.get(self.now)) is not None:
+            later = (n for n, one in enumerate(others) if self.run_at.get(one, mine) > mine)
+            place = next(later, place)
+            self.run_at[work] = mine
+        else:
+            self.run_at.pop(work, None)
+        self.workers[address] = replace(worker, work_list=(*others[:place], work, *others[place:]))
         where = " in an interrupt" if event.flags[2:3] in ("h", "H", "s") else ""
         return f"{event.task}{where} queues {work}", work
 
