@@ -38,7 +38,7 @@ def test_the_queue_of_a_recorded_scenario_is_followed_step_by_step() -> None:
     ("name", "list_", "at"),
     [  # as the scenarios' own looks at the list have it
         ("f4_flush_running", ("flush", "kw_fn#2"), 4),
-        ("f8_two_flushers", ("kw_fn#2", "flush", "flush#2", "kw_fn#3"), 6),
+        ("f8_two_flushers", ("kw_fn#2", "flush#2", "flush", "kw_fn#3"), 6),
         ("h2_cancel_pending", ("kw_fn#3", "kw_fn#2"), 5),
         ("n3_flush_pending_from_inside", ("kw_fn#2", "flush"), 4),
     ],
