@@ -1,22 +1,26 @@
-"""The bug museum: every variant fits today's source, and the search finds what it can find by now.
+"""The bug museum: every exhibit is found by an ordinary check, and the right way passes the same one."""
 
-Plain depth-first search changes the last decisions first, so it meets the bugs in `FOUND` early. The other exhibits
-need a strategy that tries the first decisions too; they are shown to fit and to run, not yet to be found.
-"""
+from typing import Any
 
 import pytest
 
 from kwlab.explore import check, replay
 from kwlab.museum import EXHIBITS, TEXTS, Edit, Exhibit, exhibit, make_variant
 
-FOUND = dict.fromkeys(("B1", "B5", "B10", "B13", "T1", "T2", "T4", "T6", "T7", "T8", "T9"), 100) | {"B8": 1000}
+# Executions within which an exhibit is found. B3 and B6 need detectors that are not there yet.
+FOUND = {shown.name: 100 for shown in EXHIBITS if shown.name not in ("B3", "B6")} | {"B7": 1000}
 BUDGET = 1000  # executions
+
+
+def options(shown: Exhibit) -> dict[str, Any]:
+    """What the exhibit wants of check(); invariants cannot be switched on yet."""
+    return {name: value for name, value in shown.options.items() if name != "invariants"}
 
 
 @pytest.mark.parametrize("name", FOUND)
 def test_the_bug_is_found_and_replayed(name: str) -> None:
     shown = exhibit(name)
-    verdict = check(shown.wrong, executions=FOUND[name])
+    verdict = check(shown.wrong, **options(shown))
     assert verdict.bug is not None
     assert verdict.bug.kind == shown.kind
     assert verdict.executions <= FOUND[name]

@@ -7,7 +7,7 @@ It is run again for every interleaving, so everything it shares it must make its
 
 from collections.abc import Iterable
 
-from kwlab.explore.depth_first import DepthFirst
+from kwlab.explore.bounding import CompleteFirst, IterativeBounding
 from kwlab.explore.engine import Options, Scenario, search
 from kwlab.explore.problems import KINDS
 from kwlab.explore.strategy import Strategy
@@ -15,7 +15,9 @@ from kwlab.explore.verdict import Verdict
 from kwlab.kthread import to_kthread
 from kwlab.sched import Task
 
-__all__ = ["check", "join"]
+__all__ = ["EXECUTIONS", "check", "join"]
+
+EXECUTIONS = 6_000  # the budget of a check that was given none
 
 
 def join(*tasks: Task) -> None:
@@ -27,26 +29,54 @@ def join(*tasks: Task) -> None:
 def check(
     scenario: Scenario,
     *,
+    bound: int | None = None,
     strategy: Strategy | None = None,
     executions: int | None = None,
     seconds: float | None = None,
     allow: Iterable[str] = (),
     options: Options | None = None,
 ) -> Verdict:
-    """Search for an interleaving of `scenario` that goes wrong."""
+    """Search for an interleaving of `scenario` that goes wrong.
+
+    By itself it searches all interleavings, taking equal states for one; where those are too many, all with no
+    preemption, with at most one, two, and so on, as far as the budget goes. The verdict's `guarantee` says how far.
+
+    `bound`: only interleavings with at most so many preemptions. `strategy`: another way to search. `executions`
+    and `seconds` are the budget; the default is `EXECUTIONS`, for a strategy of your own none. `allow` names kinds of
+    bug (`KINDS`) that are none here. `options`: see `Options`.
+
+    Errors: `ValueError` for an impossible budget or an unknown kind; `NonDeterministicError` if the scenario does not
+    do the same when the same choices are made; `UncontrolledError` and `ForeignThreadError` if it leaves the model.
+    """
     options = options or Options()
     unknown = [kind for kind in allow if kind not in KINDS]
     if unknown:
         raise ValueError(f"check(allow={unknown!r}): the kinds of bug are {', '.join(KINDS)}")
     options.allow = frozenset(allow)
-    strategy = strategy or DepthFirst()
+    _check_numbers(bound=bound, executions=executions, seconds=seconds)
+    if strategy is None:
+        executions = executions or EXECUTIONS
+        strategy = IterativeBounding(bound) if bound is not None else CompleteFirst(executions, seconds)
+    elif bound is not None:
+        raise ValueError("check(bound=..., strategy=...): a strategy has its own bound; give one of the two")
     found = search(scenario, strategy, options, executions=executions, seconds=seconds)
+    known = strategy.guarantee() if found.complete or isinstance(strategy, (IterativeBounding, CompleteFirst)) else ""
     return Verdict(
         found.bug,
-        strategy.guarantee() if found.complete else f"{found.executions:,} interleavings",
+        known or f"{found.executions:,} interleavings",
         executions=found.executions,
         steps=found.steps,
         states=strategy.states,
         seconds=found.seconds,
         schedule=found.schedule,
+        notes=[f"some states were not merged: {why}" for why in getattr(strategy, "opaque", ())],
     )
+
+
+def _check_numbers(bound: int | None, executions: int | None, seconds: float | None) -> None:
+    if bound is not None and (not isinstance(bound, int) or bound < 0):
+        raise ValueError(f"check(bound={bound!r}): a number of preemptions, 0 or more")
+    if executions is not None and (not isinstance(executions, int) or executions < 1):
+        raise ValueError(f"check(executions={executions!r}): a number of executions, 1 or more")
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"check(seconds={seconds!r}): a time above 0")

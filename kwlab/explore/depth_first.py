@@ -4,7 +4,7 @@ from kwlab.explore.strategy import NonDeterministicError, preferred, signature
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
 
-__all__ = ["Choice", "DepthFirst"]
+__all__ = ["Choice", "DepthFirst", "guarantee", "non_deterministic"]
 
 
 class Choice:
@@ -66,9 +66,14 @@ class DepthFirst:
         return False
 
     def guarantee(self) -> str:
-        if self.bound is None or not self.cut:
-            return "all interleavings"
-        return f"all interleavings with at most {self.bound} preemption{'' if self.bound == 1 else 's'}"
+        return guarantee(self.bound if self.cut else None)
+
+
+def guarantee(bound: int | None) -> str:
+    """All interleavings, or all within a bound, in words."""
+    if bound is None:
+        return "all interleavings"
+    return f"all interleavings with at most {bound} preemption{'' if bound == 1 else 's'}"
 
 
 def non_deterministic(before: list[int], now: list[int], tasks: list[ModelTask]) -> NonDeterministicError:

@@ -16,7 +16,10 @@ class Strategy(Protocol):
     """One small class per way to search. The engine calls `begin`, then `choose` again and again, then `end`."""
 
     every_step: bool  # asked at every step, or only where more than one task is enabled
-    states: int  # different states seen, for strategies that tell states apart; else 0
+
+    @property
+    def states(self) -> int:
+        """How many different states were seen, for strategies that tell states apart; else 0."""
 
     def begin(self, runtime: ModelRuntime) -> None:
         """A new execution starts."""

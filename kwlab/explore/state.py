@@ -1,0 +1,94 @@
+"""The state of an execution, as a key: two executions with the same key have the same future.
+
+What is in it: of every task what it has announced, its own fields and its suspended frames; all that can be reached
+from there; the clock, the timers, the freezer, the log, and the notes that are not issued yet. What is not: how the
+execution came here. (`ModelTask.last_step` and `yielded` count steps, so they are about the past.)
+"""
+
+import sys
+from types import FrameType
+
+from kwlab.explore.canonical import Canonical
+from kwlab.explore.frames import READABLE, Opaque, Suspended, chain
+from kwlab.runtime import reports
+from kwlab.runtime.model import ModelRuntime
+from kwlab.runtime.model_objects import ModelTask
+from kwlab.runtime.states import TASK_DEAD
+
+__all__ = ["StateKeys"]
+
+_GENERATOR = 0x20
+
+
+class StateKeys:
+    """Makes keys. `opaque` says why some states had none."""
+
+    def __init__(self) -> None:
+        self.opaque: dict[str, None] = {}
+        self._canonical = Canonical()
+        self._runtime: ModelRuntime | None = None
+        self._frames: dict[int, tuple[int, list[Suspended]]] = {}
+        if not READABLE:
+            self.opaque["this Python does not show the stacks of suspended functions (CPython 3.11 does)"] = None
+
+    def key(self, runtime: ModelRuntime, me: ModelTask) -> bytes | None:
+        """The key of the state in which `me` asks who goes on; None if it cannot be told from others for sure."""
+        if not READABLE:
+            return None
+        if runtime is not self._runtime:
+            self._runtime = runtime
+            self._frames.clear()
+        try:
+            return self._key(runtime, me)
+        except Opaque as error:
+            self.opaque[str(error)] = None
+            return None
+
+    def _key(self, runtime: ModelRuntime, me: ModelTask) -> bytes:
+        canonical = self._canonical
+        canonical.begin()
+        ref = canonical.ref
+        for task in runtime.all_tasks:
+            canonical.number(task)
+        for task in runtime.all_tasks:
+            self._task(task, me)
+        clock = runtime.clock
+        canonical.out += (clock.now, clock.expires, runtime._freeze.word)
+        ref(clock)
+        ref(runtime.timer_base)
+        ref(runtime.result)
+        canonical.refs(runtime.log.lines)
+        canonical.refs([message for task, message in reports.noted if getattr(task, "runtime", None) is runtime])
+        return canonical.digest()
+
+    def _task(self, task: ModelTask, me: ModelTask) -> None:
+        canonical = self._canonical
+        out, ref = canonical.out, canonical.ref
+        out += (task._state, task._flags, task.irqs_off)
+        ref(task.kthread)
+        ref(task.kept)
+        if task._state == TASK_DEAD:
+            return
+        out.append(task.op)
+        ref(task.target)
+        ref(task.argument)
+        canonical.refs(task.held)
+        frames = self._chain(task, me)
+        out.append(len(frames))
+        for suspended in frames:
+            if suspended.facts.code.co_flags & _GENERATOR:
+                out.append(canonical.number(suspended.frame))
+                canonical.on_stack.add(id(suspended.frame))
+            canonical.frame(suspended)
+
+    def _chain(self, task: ModelTask, me: ModelTask) -> list[Suspended]:
+        # Only a task that was chosen since has other frames than the last time.
+        if task.carrier is None:
+            return []
+        known = self._frames.get(task.id)
+        if known is not None and known[0] == task.last_step and task is not me:
+            return known[1]
+        innermost: FrameType | None = sys._getframe() if task is me else task.runtime.carriers.frame(task)
+        frames = chain(innermost)
+        self._frames[task.id] = (task.last_step, frames)
+        return frames
