@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kwlab.explore.collisions import collide
-from kwlab.explore.engine import Options, Scenario, run_once
+from kwlab.explore.engine import Options, Scenario, exploring, run_once
 from kwlab.explore.replay import Follow
 from kwlab.explore.trace import Trace, record
 from kwlab.runtime.model import Ending, ModelRuntime
-from kwlab.runtime.model_guard import guarded
 from kwlab.runtime.model_objects import ModelTask
 
 __all__ = ["Game", "Position", "follow"]
@@ -103,7 +102,7 @@ class Game:
         self.scenario = scenario
         self.options = options or Options(limit=LIMIT)
         self.clicks: list[int] = []
-        with guarded(getattr(scenario, "__globals__", {})):
+        with exploring(scenario, self.options):
             self._path = [self._go_on(self._look(()), None)]
 
     def fresh(self) -> "Game":
@@ -152,7 +151,7 @@ class Game:
 
     def after(self, at: Position, task: int, single: bool = False) -> Position:
         """Where the choice of `task` leads, from any position `at`."""
-        with guarded(getattr(self.scenario, "__globals__", {})):
+        with exploring(self.scenario, self.options):
             following = self._look((*at.schedule, task))
             return following if single else self._go_on(following, task)
 

@@ -1,14 +1,16 @@
 """How everything stands at one moment of an execution: tasks, locks, workers, lists."""
 
 import sys
+from contextlib import nullcontext
 from typing import Any
 
 from kwlab.explore.labels import Labels, is_worker
 from kwlab.explore.places import Places
 from kwlab.explore.trace_format import Place, State, TaskState, Wakeup, WorkerState
 from kwlab.listhead import ListHead
+from kwlab.runtime.base import local
 from kwlab.runtime.model import ModelRuntime
-from kwlab.runtime.model_objects import ModelTask
+from kwlab.runtime.model_objects import ModelTask, unobserved
 from kwlab.runtime.model_ops import DEVICE, LOCK, SCHEDULE, WAIT, WAKE
 from kwlab.runtime.states import TASK_DEAD, task_state_to_char
 from kwlab.struct import freed
@@ -39,6 +41,11 @@ class Snapshots:
 
     def take(self, me: ModelTask | None, failed: ModelTask | None = None, where: Place | None = None) -> State:
         """The state now. `me` took the last step; `failed` is where a bug ended the execution, at `where`."""
+        reader = getattr(local, "task", None)
+        with unobserved(reader) if isinstance(reader, ModelTask) else nullcontext():
+            return self._take(me, failed, where)
+
+    def _take(self, me: ModelTask | None, failed: ModelTask | None, where: Place | None) -> State:
         runtime = self.runtime
         for task in runtime.all_tasks[self._tasks_seen :]:
             if task.kthread is not None and is_worker(task.kthread.data):
@@ -63,7 +70,9 @@ class Snapshots:
         place = self._place(task)
         held = _names(task.held)
         op = task.op
-        if op == DEVICE:
+        if op == DEVICE and not task.is_device and not task.target.ready():
+            return TaskState("D", "waits until everybody else sleeps", place, held)
+        if op == DEVICE and task.is_device:
             return TaskState(letter, "armed" if task.target.ready() else "idle", place, held)
         if op == LOCK and task.target.owner is not None:
             return TaskState(letter, f"waits for lock {task.target.name} held by {task.target.owner.name}", place, held)
