@@ -1,16 +1,14 @@
 """How everything stands at one moment of an execution: tasks, locks, workers, lists."""
 
 import sys
-from contextlib import nullcontext
 from typing import Any
 
 from kwlab.explore.labels import Labels, is_worker
 from kwlab.explore.places import Places
 from kwlab.explore.trace_format import Place, State, TaskState, Wakeup, WorkerState
 from kwlab.listhead import ListHead
-from kwlab.runtime.base import local
 from kwlab.runtime.model import ModelRuntime
-from kwlab.runtime.model_objects import ModelTask, unobserved
+from kwlab.runtime.model_objects import ModelTask
 from kwlab.runtime.model_ops import DEVICE, LOCK, SCHEDULE, WAIT, WAKE
 from kwlab.runtime.states import TASK_DEAD, task_state_to_char
 from kwlab.struct import freed
@@ -41,11 +39,6 @@ class Snapshots:
 
     def take(self, me: ModelTask | None, failed: ModelTask | None = None, where: Place | None = None) -> State:
         """The state now. `me` took the last step; `failed` is where a bug ended the execution, at `where`."""
-        reader = getattr(local, "task", None)
-        with unobserved(reader) if isinstance(reader, ModelTask) else nullcontext():
-            return self._take(me, failed, where)
-
-    def _take(self, me: ModelTask | None, failed: ModelTask | None, where: Place | None) -> State:
         runtime = self.runtime
         for task in runtime.all_tasks[self._tasks_seen :]:
             if task.kthread is not None and is_worker(task.kthread.data):
