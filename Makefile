@@ -7,8 +7,10 @@ STAMP      := $(VENV)/.installed
 LAB_ARGS   ?=
 PYTEST_ARGS ?=
 
-# What comes from Debian: chromium drives JupyterLab in the tests marked "browser", trace-cmd reads trace.dat.
-DEBIAN_PACKAGES := python3-venv chromium trace-cmd
+# What comes from Debian: chromium drives JupyterLab in the tests marked "browser"; trace-cmd reads trace.dat; the test
+# suite of this Python has CPython's own executor tests, which our executor passes too.
+DEBIAN_PACKAGES = python3-venv chromium trace-cmd \
+  libpython$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite
 
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=30 --nbval-sanitize-with=tests/nbval.cfg
 
@@ -59,9 +61,11 @@ bench: $(STAMP) ## measure the worker against the thread pool
 	$(BIN)/kwlab bench
 
 .PHONY: flake-hunt
-flake-hunt: $(STAMP) ## run the tests with real threads 20 times
+flake-hunt: $(STAMP) ## the tests with real threads 20 times, every exercise's mark 200 times
 	@for round in $$(seq 20); do \
 	  echo "round $$round of 20"; $(BIN)/pytest -q -m threads tests $(PYTEST_ARGS) || exit 1; done
+	@echo "every exercise graded 200 times"
+	@KWLAB_TIMES=200 $(BIN)/pytest -q --timeout 1200 -k "every_time" tests/test_exercises.py $(PYTEST_ARGS)
 
 .PHONY: constraints
 constraints: ## write constraints.txt anew from the newest versions that fit pyproject.toml
@@ -74,7 +78,10 @@ setup-ci: ## install what comes from Debian (needs root)
 	@if [ "$$(id -u)" -ne 0 ]; then echo 'setup-ci: not root, so nothing was installed; needed: $(DEBIAN_PACKAGES)'; \
 	elif ! command -v apt-get >/dev/null; then echo 'setup-ci: no apt-get here, so nothing was installed; needed: $(DEBIAN_PACKAGES)'; \
 	elif dpkg-query -W -f '$${Status}\n' $(DEBIAN_PACKAGES) 2>&1 | grep -qv '^install ok installed$$'; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_PACKAGES); \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    $$(for package in $(DEBIAN_PACKAGES); do \
+	         apt-cache show $$package >/dev/null 2>&1 && echo $$package || echo "setup-ci: no package $$package here" >&2; \
+	       done); \
 	else echo 'setup-ci: already installed: $(DEBIAN_PACKAGES)'; fi
 
 .PHONY: clean

@@ -7,6 +7,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 from typing import Any as _Any
 
+from kwlab.bug import WARN_ON
 from kwlab.checking import check
 from kwlab.errors import *  # noqa: F403
 from kwlab.errors import __all__ as _errors
@@ -122,6 +123,7 @@ __all__ = [
     "TraceError",
     "TraceReader",
     "TracefsError",
+    "WARN_ON",
     "allowed_cpus",
     "analyse",
     "capture_live",

@@ -16,6 +16,7 @@ destroyed. Mirrors kernel/kthread.c and include/linux/kthread.h, Linux 6.18: sam
 from collections.abc import Callable
 from typing import Any
 
+from kwlab.bug import WARN_ON, issue_kept_on, issue_warnings, keep_warnings, noted
 from kwlab.errors import DeadlockError, LockingError
 from kwlab.freezer import freezing, set_freezable, try_to_freeze
 from kwlab.kthread import (
@@ -36,13 +37,11 @@ from kwlab.listhead import (
     list_empty,
     list_for_each_entry,
 )
-from kwlab.runtime.reports import issue_kept_on, issue_warnings, keep_warnings, noted
 from kwlab.sched import (
     PF_NOFREEZE,
     TASK_INTERRUPTIBLE,
     TASK_NORMAL,
     TASK_RUNNING,
-    WARN_ON,
     Task,
     current,
     init_completion,
@@ -50,7 +49,7 @@ from kwlab.sched import (
     wake_up_process,
 )
 from kwlab.struct import Struct, container_of, embed, kfree
-from kwlab.timer import MAX_JIFFY_OFFSET, TIMER_IRQSAFE, TimerList, add_timer, jiffies, timer_delete_sync, timer_setup
+from kwlab.timer import MAX_JIFFY_OFFSET, TIMER_IRQSAFE, TimerList, __timer_delete_sync, add_timer, jiffies, timer_setup
 from kwlab.tracepoint import probes, trace
 
 __all__ = [
@@ -102,7 +101,7 @@ class _NeverInitialised:
 
 
 class KthreadWorker(Struct):
-    """``struct kthread_worker``. `kept` and `on_deadlock` are kwlab's: see design notes in `kwlab.runtime.reports`."""
+    """``struct kthread_worker``. `kept` (warnings for the next flush: `kwlab.bug`) and `on_deadlock` are ours."""
 
     __slots__ = (
         "current_work",
@@ -501,7 +500,7 @@ def _cancel_delayed_work_timer(worker: KthreadWorker, dwork: KthreadDelayedWork)
     # section in which it looks at the work again.
     with worker.lock:
         dwork.work.canceling += 1
-    timer_delete_sync(dwork.timer)
+    __timer_delete_sync(dwork.timer)
 
 
 def _cancel_work(work: KthreadWork) -> bool:

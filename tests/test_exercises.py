@@ -2,7 +2,8 @@
 
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
+import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -15,10 +16,11 @@ from kwlab.grade.lint import faults_of_all, faults_of_files
 from kwlab.grade.mark import Mark
 from kwlab.grade.reference import Mutant, mutants, notebook, reference_answer, stub_answer
 from kwlab.grade.run import grade
+from kwlab.grade.warm import WarmReferee
 
 EXERCISES = all_exercises()
 MUTANTS = [(exercise, mutant) for exercise in EXERCISES for mutant in mutants(exercise)]
-TIMES = 20
+TIMES = int(os.environ.get("KWLAB_TIMES", "20"))  # 200 in make flake-hunt
 
 each = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.id)
 
@@ -33,23 +35,39 @@ def test_the_files_of_an_exercise_are_fit_to_be_handed_out(exercise: Exercise) -
     assert list(faults_of_files(exercise)) == []
 
 
+@pytest.fixture(scope="module")
+def referee() -> Iterator[WarmReferee]:
+    """Gives the marks that `grade` gives, and starts Python once for all of them."""
+    with WarmReferee() as warm:
+        yield warm
+
+
 @each
-def test_the_stub_gets_nothing_and_is_told_what_to_write(exercise: Exercise) -> None:
-    mark = grade(exercise, stub_answer(exercise))
+def test_a_warm_referee_gives_the_mark_of_a_fresh_one(exercise: Exercise, referee: WarmReferee) -> None:
+    answer = mutants(exercise)[0].answer
+    assert referee.grade(exercise, answer) == grade(exercise, answer)
+
+
+@each
+def test_the_stub_gets_nothing_and_is_told_what_to_write(exercise: Exercise, referee: WarmReferee) -> None:
+    mark = referee.grade(exercise, stub_answer(exercise))
     assert (mark.points, mark.problems) == (0, ())
-    assert {score.outcome for score in mark.scores} == {"todo"}
+    # Where a wrong line is to be mended, the stub runs, and fails.
+    wrong_lines = "# instead:" in exercise.reference.read_text()
+    assert {score.outcome for score in mark.scores} == ({"failed"} if wrong_lines else {"todo"})
     assert mark.maximum == sum(part.points for part in exercise.parts)
 
 
-def many_times(exercise: Exercise, answer: Answer) -> list[Mark]:
-    """The marks of the same answer, given two at a time."""
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda _: grade(exercise, answer), range(TIMES)))
+def many_times(referee: WarmReferee, exercise: Exercise, answer: Answer, times: int = TIMES) -> list[Mark]:
+    """The marks of the same answer, with the interpreter switching threads more often or less."""
+    chance = random.Random(exercise.id)
+    intervals = [10 ** chance.uniform(-6, -1) for _ in range(times)]
+    return [referee.grade(exercise, answer, switch_interval=interval) for interval in intervals]
 
 
 @each
-def test_the_reference_gets_full_marks_every_time(exercise: Exercise) -> None:
-    marks = many_times(exercise, reference_answer(exercise))
+def test_the_reference_gets_full_marks_every_time(exercise: Exercise, referee: WarmReferee) -> None:
+    marks = many_times(referee, exercise, reference_answer(exercise))
     assert marks[0].solved, marks[0].text()
     assert all(mark == marks[0] for mark in marks)
 
@@ -57,16 +75,18 @@ def test_the_reference_gets_full_marks_every_time(exercise: Exercise) -> None:
 @pytest.mark.parametrize(
     ("exercise", "mutant"), MUTANTS, ids=[f"{exercise.id}-{mutant.name}" for exercise, mutant in MUTANTS]
 )
-def test_every_mutant_is_caught_by_the_test_that_it_names(exercise: Exercise, mutant: Mutant) -> None:
-    mark = grade(exercise, mutant.answer)
+def test_every_mutant_is_caught_by_the_test_that_it_names(
+    exercise: Exercise, mutant: Mutant, referee: WarmReferee
+) -> None:
+    mark = referee.grade(exercise, mutant.answer)
     assert mark.problems == ()
     assert mark.score(mutant.test).outcome == "failed", mark.text()
     assert not mark.solved
 
 
 @each
-def test_a_wrong_answer_has_the_same_mark_every_time(exercise: Exercise) -> None:
-    marks = many_times(exercise, mutants(exercise)[0].answer)
+def test_a_wrong_answer_has_the_same_mark_every_time(exercise: Exercise, referee: WarmReferee) -> None:
+    marks = many_times(referee, exercise, mutants(exercise)[-1].answer, max(TIMES // 4, 2))
     assert all(mark == marks[0] for mark in marks)
 
 

@@ -15,7 +15,7 @@ FLOORS: list[tuple[str, set[str]]] = [
     ("evidence", {"scenario", "trace", "host", "oracle"}),
     ("the subject", {"worker", "workqueue", "executor", "face"}),
     ("kthreads", {"kthread", "timer", "freezer"}),
-    ("primitives", {"sched", "struct", "listhead", "tracepoint", "printk"}),
+    ("primitives", {"sched", "struct", "listhead", "bug", "tracepoint", "printk"}),
     ("runtimes", {"runtime"}),
     ("errors", {"errors"}),
 ]

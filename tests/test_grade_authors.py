@@ -39,7 +39,7 @@ def edit(file: Path, old: str, new: str) -> None:
         ("exercise.toml", 'id = "list_head"', 'id = "other"', "its folder is called list_head"),
         ("exercise.toml", "points = 9", "points = 8", "part 1 promises 8 points, its tests give 9"),
         ("exercise.toml", "hints = [", 'hints = [ "one too many",', "part 1 needs 3 different hints"),
-        ("exercise.toml", "minutes", "minuets", "unknown: minuets; known: given, id,"),
+        ("exercise.toml", "minutes", "minuets", "unknown: minuets; known: explored, given,"),
         ("exercise.toml", "order = 20\n", "", "'order' is missing"),
         ("exercise.toml", "[[parts]]", "[parts", "exercise.toml"),
         ("exercise.toml", "given = [", 'given = ["KthreadWork", ', "the notebook does not import KthreadWork"),

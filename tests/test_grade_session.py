@@ -121,7 +121,7 @@ def test_a_python_file_with_cells_is_graded_too(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["grade", "nothing"], "no exercise is called 'nothing'; there are: list_head"),
+        (["grade", "nothing"], "no exercise is called 'nothing'; there are: first_fix,"),
         (["grade", "missing.ipynb"], "missing.ipynb: No such file"),
         (["grade", "list_head"], "is not there: make lab puts it there"),
         (["grade"], "no exercise's notebook is in"),

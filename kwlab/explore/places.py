@@ -12,6 +12,7 @@ __all__ = ["Places", "file_name", "innermost", "is_plumbing"]
 _PLUMBING = (
     "/kwlab/runtime/",
     "/kwlab/explore/",
+    "/kwlab/grade/",
     "/kwlab/sched.py",
     "/kwlab/struct.py",
     "/kwlab/listhead.py",
@@ -54,8 +55,10 @@ def innermost(start: FrameType | TracebackType | None) -> tuple[CodeType, int] |
 
 
 def file_name(path: str) -> str:
-    """A file as a reader sees it: without a path, and "cell" for a cell of a notebook."""
+    """A file as a reader sees it: without a path, "cell" for a cell of a notebook, "part 2" for one that is graded."""
     path = path.replace("\\", "/")
+    if path.startswith("<part "):
+        return path.strip("<>")
     return "cell" if "/ipykernel_" in path or path.startswith("<") else path.rsplit("/", 1)[-1]
 
 

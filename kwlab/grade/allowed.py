@@ -126,7 +126,7 @@ def _forbidden(exercise: Exercise, node: ast.AST) -> str:
             return f"the attribute `{name}`"
         case ast.MatchClass(kwd_attrs=names) if any(_LEADS_OUT.fullmatch(name) for name in names):
             return "an attribute of Python's own machinery in a pattern"
-        case ast.Name(id=name) if name not in exercise.given:
+        case ast.Name(id=name) if name not in exercise.given and name not in exercise.helpers:
             if name.startswith("__") or (name in vars(builtins) and name not in BUILTINS):
                 return f"`{name}`"
         case ast.AsyncFunctionDef() | ast.AsyncFor() | ast.AsyncWith() | ast.Await():

@@ -4,8 +4,11 @@
     reference.py     the notebook with the right answer in it, as cells; solutions stand between marks
     ID.ipynb         what the learner opens: made from reference.py, never written by hand
     grader.py        pytest: a test, its points, its sentence; runs apart from the answer
-    probe.py         what the grader may ask of an answer; runs beside the answer
+    probe.py         what the grader may ask of an answer; runs beside the answer (not for explored exercises)
     mutants/*.py     wrong answers that a learner would write, each naming the test that must catch it
+
+An exercise is *explored* if its answers work on workers, locks and tasks: then the grader calls their functions in
+scenarios of its own, in every interleaving (`kwlab.grade.asked`).
 
 Exercises are found in the course's tree and in the folders that the environment variable ``KWLAB_EXERCISES`` lists
 (an instructor's own): never in the learner's folder, where a grader could be put in the place of the course's.
@@ -61,7 +64,8 @@ class Test:
 @dataclass(frozen=True)
 class Exercise:
     """An exercise folder, read. `given` are the names of kwlab that an answer finds defined; `imports` maps each
-    module that it may import to the names it may take from it, or to ``("*",)``."""
+    module that it may import to the names it may take from it, or to ``("*",)``; `helpers` are functions that the
+    notebook of an explored exercise defines and its grader supplies."""
 
     folder: Path
     id: str
@@ -72,6 +76,8 @@ class Exercise:
     parts: tuple[Part, ...]
     imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    explored: bool = False
+    helpers: tuple[str, ...] = ()
 
     @property
     def notebook(self) -> Path:
@@ -120,7 +126,7 @@ def _declared(exercise: Exercise, function: ast.FunctionDef) -> Test:
     raise ExerciseError(f"{where} has no points: put @points(N, part=1) above it")
 
 
-_KEYS = {"id", "title", "order", "minutes", "given", "imports", "limits", "parts"}
+_KEYS = {"id", "title", "order", "minutes", "given", "imports", "limits", "parts", "explored", "helpers"}
 _PART_KEYS = {"title", "functions", "points", "hints"}
 
 
@@ -150,6 +156,8 @@ def load(folder: Path) -> Exercise:
             parts=tuple(parts),
             imports={module: tuple(names) for module, names in table.get("imports", {}).items()},
             limits=Limits(**table.get("limits", {})),
+            explored=table.get("explored", False),
+            helpers=tuple(table.get("helpers", ())),
         )
     except KeyError as error:
         raise ExerciseError(f"{file}: {error.args[0]!r} is missing") from error

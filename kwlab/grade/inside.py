@@ -13,9 +13,10 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Mapping
-from types import CodeType, ModuleType, TracebackType
+from types import CodeType, ModuleType, SimpleNamespace, TracebackType
 from typing import Any
 
+from kwlab.grade import standin
 from kwlab.grade.allowed import BUILTINS, filename
 from kwlab.grade.exercise import Exercise
 from kwlab.grade.limits import CHANNEL, confine, keep_only
@@ -42,17 +43,29 @@ def serve(exercise: Exercise, code: Mapping[int, CodeType], probes: ModuleType, 
         return
     _send(connection, {"trouble": None})
     printed = sys.stdout = sys.stderr = _Printed()
-    answer: dict[str, Any] = {"__name__": "answer", "__builtins__": _builtins(exercise), **given}
+    answer: dict[str, Any] = {"__name__": "answer", "__builtins__": _builtins(exercise, given), **given}
     broken = {}
     for part, cell in code.items():
         reply = _outcome(lambda cell=cell: exec(cell, answer))  # type: ignore[misc]
         if "value" not in reply:
             broken[str(part)] = reply
     _send(connection, {"broken": broken, "printed": printed.take()})
-    while (request := _receive(connection)) is not None:
+    waiting: list[dict[str, Any] | None] = []  # a request that came while a function of the answer was under way
+
+    def talk(value: dict[str, Any]) -> Any:
+        _send(connection, {"value": value, "printed": printed.take()})
+        waiting.append(_receive(connection))
+        if waiting[0] is None or waiting[0]["probe"] != "go_on":
+            return None
+        return waiting.pop()["arguments"][0]  # type: ignore[index]
+
+    if probes is standin:
+        standin.connect(talk, printed.take)
+    while (request := waiting.pop() if waiting else _receive(connection)) is not None:
         probe: Callable[..., Any] = getattr(probes, request["probe"])
         reply = _outcome(lambda: probe(answer, *request["arguments"]))  # noqa: B023  called at once
-        _send(connection, reply | {"printed": printed.take()})
+        if not waiting:
+            _send(connection, reply | {"printed": printed.take()})
 
 
 def _outcome(act: Callable[[], Any]) -> dict[str, Any]:
@@ -102,13 +115,17 @@ class _Printed(io.StringIO):
 
 def _given(exercise: Exercise) -> dict[str, Any]:
     """What an answer finds defined: as in the notebook, where a cell of the exercise imports all of it."""
+    if exercise.explored:
+        return standin.given(exercise)
     names = {"kwlab": exercise.given, **exercise.imports}
     modules = {module: importlib.import_module(module) for module in names}
     return {name: getattr(modules[module], name) for module in names for name in names[module] if name != "*"}
 
 
-def _builtins(exercise: Exercise) -> dict[str, Any]:
+def _builtins(exercise: Exercise, given: dict[str, Any]) -> dict[str, Any]:
     def import_allowed(name: str, *rest: Any) -> Any:
+        if name == "kwlab" and exercise.explored:
+            return SimpleNamespace(**given)
         if name != "kwlab" and name not in exercise.imports:
             raise ImportError(f"an answer may not import {name}")
         return builtins.__import__(name, *rest)

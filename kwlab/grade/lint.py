@@ -97,6 +97,15 @@ def _faults_of_notebook(exercise: Exercise) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
+    defined = {
+        node.name
+        for cell in made.cells
+        if cell.cell_type == "code"
+        for node in ast.parse(cell.source).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    for name in sorted({*exercise.helpers} - defined):
+        yield f"{exercise.id}: the notebook does not define {name}, which an answer may use"
     needed = {*exercise.given, *(name for names in exercise.imports.values() for name in names if name != "*")}
     for name in sorted(needed - imported):
         yield f"{exercise.id}: the notebook does not import {name}, which an answer may use"

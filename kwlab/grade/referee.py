@@ -16,27 +16,33 @@ What remains, for an answer that breaks out of Python into native code, is said 
 own kernel is the learner's: a mark that counts is given by ``kwlab grade`` where the learner is not.
 """
 
+import gc
 import importlib.util
 import json
 import os
 import sys
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Literal
 
 import pytest
 
+from kwlab.grade import standin
 from kwlab.grade.allowed import compiled, examine, forgets_return
 from kwlab.grade.answer import Answer
+from kwlab.grade.asked import Conversation, Stopped
 from kwlab.grade.box import Box, Clock, Ended, Hangs, TimeIsUp
 from kwlab.grade.exercise import Exercise, load
+from kwlab.grade.explored import Found, explore
 from kwlab.grade.inside import MAX_PRINTED
 from kwlab.grade.limits import adopt_orphans, hide
 from kwlab.grade.mark import Mark, Problem, Score
-from kwlab.grade.testing import Failed
+from kwlab.grade.testing import Failed, Functions
+from kwlab.grade.warm import judge_in_a_fork
 
-__all__ = ["judge", "main"]
+__all__ = ["judge", "main", "serve"]
 
 Outcome = Literal["passed", "failed", "todo", "not run"]
 
@@ -50,6 +56,12 @@ class _Boxed:
         self.printed = ""
 
     def probe(self, name: str, *arguments: Any, called: str) -> Any:
+        reply = self._ask(called, name, *arguments)
+        if "value" not in reply:
+            raise self._referee.failed(reply, called)
+        return reply["value"]
+
+    def _ask(self, called: str, name: str, *arguments: Any) -> dict[str, Any]:
         try:
             self._box = self._box or self._referee.box()
             reply = self._box.ask(name, *arguments)
@@ -60,10 +72,31 @@ class _Boxed:
             raise Failed(called=called, message=f"no answer came: {end}") from None
         except TimeIsUp:
             raise Failed(called=called, message="the time for the check was over", outcome="not run") from None
-        self.printed += str(reply.get("printed", ""))[:MAX_PRINTED]
-        if "value" not in reply:
-            raise self._referee.failed(reply, called)
-        return reply["value"]
+        self.printed = (self.printed + str(reply.get("printed", "")))[:MAX_PRINTED]
+        return reply
+
+    def explore(self, scenario: Callable[[Functions], object], given: Mapping[str, Any] | None = None) -> Found:
+        referee = self._referee
+        found = referee.found.get(scenario.__name__)
+        if found is None:
+            called = " ".join((scenario.__doc__ or scenario.__name__).split())
+
+            def ask(name: str, *arguments: Any) -> dict[str, Any]:
+                try:
+                    return self._ask(called, name, *arguments)
+                except Failed as failed:
+                    raise Stopped(failed) from None
+
+            referee.conversation.use(ask)
+            seconds = referee.clock.end - time.monotonic()
+            try:
+                found = explore(scenario, referee.exercise, referee.conversation, given or {}, seconds)
+            except Stopped as stopped:
+                failed = stopped.failed
+                raise Failed(called=failed.called or called, message=failed.message, outcome=failed.outcome) from None
+            referee.found[scenario.__name__] = found
+            self.remark(found.sentence())
+        return found
 
     def must_return(self, function: str, *, called: str) -> None:
         if forgets_return(self._referee.trees, function):
@@ -84,7 +117,9 @@ class Referee:
 
     def __init__(self, exercise: Exercise, answer: Answer) -> None:
         self.exercise, self.answer = exercise, answer
-        self.probes = _module(exercise.probe)
+        self.probes = standin if exercise.explored else _module(exercise.probe)
+        self.conversation = Conversation(answer, self._error)
+        self.found: dict[str, Found] = {}
         self.clock = Clock()
         self.scores: list[Score] = []
         self.remarks: list[str] = []
@@ -136,6 +171,13 @@ class Referee:
                 return Failed(called=called, message=f"it does not end: {message}{place}")
         kind = str(reply.get("type", "an error"))
         return Failed(called=called, message=f"{kind}: {message}{place}" if message else f"{kind}{place}")
+
+    def _error(self, reply: dict[str, Any]) -> BaseException:
+        """What a task of the model raises where the answer did."""
+        failed = self.failed(reply, "")
+        if failed.outcome == "todo" or reply.get("kind") == "endless":
+            return Stopped(failed)
+        return (AssertionError if reply.get("type") == "AssertionError" else RuntimeError)(failed.message)
 
     @pytest.fixture(name="answer")
     def _answer(self, request: pytest.FixtureRequest) -> Iterator[_Boxed]:
@@ -221,6 +263,8 @@ def judge(exercise: Exercise, answer: Answer) -> Mark:
     """The mark of `answer`. Only for a process of its own: it forks, and adopts and ends what it finds below it."""
     referee = Referee(exercise, answer)
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", os.devnull, "--noconftest", "-s"]
+    # These two collect all garbage before they end, and an answer's is not here.
+    options += ["-p", "no:unraisableexception", "-p", "no:threadexception"]
     options += ["--assert=plain", "--import-mode=importlib", f"--rootdir={exercise.folder}", str(exercise.grader)]
     status = pytest.main(options, plugins=[referee])
     mark = referee.mark()
@@ -234,10 +278,26 @@ def judge(exercise: Exercise, answer: Answer) -> Mark:
 def main(result: int) -> None:
     """Read the folder and the answer from standard input, and write the mark to the descriptor `result`."""
     request = json.load(sys.stdin)
+    _judge_and_write(Path(request["folder"]), request["parts"], result)
+
+
+def serve(replies: int) -> None:
+    """Read such requests, a line each, and write a reply to each: for `kwlab.grade.warm`."""
+    hide()
+    pytest.main(
+        ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "--noconftest", "--co", os.devnull]
+    )  # imports it all
+    gc.freeze()
+    for line in sys.stdin:
+        reply = judge_in_a_fork(json.loads(line), _judge_and_write)
+        os.write(replies, json.dumps(reply).encode() + b"\n")
+
+
+def _judge_and_write(folder: Path, parts: dict[str, str], result: int) -> None:
     hide()
     adopt_orphans()
-    exercise = load(Path(request["folder"]))
-    answer = Answer(exercise.id, {int(part): source for part, source in request["parts"].items()})
-    mark = judge(exercise, answer)
+    exercise = load(folder)
+    os.chdir(folder)
+    mark = judge(exercise, Answer(exercise.id, {int(part): source for part, source in parts.items()}))
     with os.fdopen(result, "w", encoding="utf-8") as pipe:
         json.dump(mark.to_dict(), pipe)

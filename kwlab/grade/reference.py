@@ -8,7 +8,8 @@ cell the solution stands between two comments, the first of which says what is w
         # end solution
 
 The learner gets ``# TODO:`` with that sentence and a line that raises `NotImplementedError`, or, where the solution
-has comments that begin with ``# instead:``, their text. In markdown, ``{tests 1}`` becomes the table of part 1's tests.
+has comments that begin with ``# instead:``, their text (an empty one: nothing). In markdown, ``{tests 1}`` becomes the
+table of part 1's tests.
 """
 
 import json
@@ -51,7 +52,7 @@ def stripped(source: str, part: int) -> str:
         names = [one["name"] for one in _FUNCTION.finditer(source, 0, found.start())]
         where = f"part {part}, {names[-1]}" if names else f"part {part}"
         said = json.dumps(f"{where}: {wanted}", ensure_ascii=False)
-        lines = instead or [f"raise NotImplementedError({said})"]
+        lines = [line for line in instead if line] if instead else [f"raise NotImplementedError({said})"]
         if not instead and len(indent + lines[0]) > _WIDTH:
             lines = ["raise NotImplementedError(", f"    {said}", ")"]
         return "".join(f"{indent}{line}\n" for line in [f"# TODO: {wanted}", *lines])

@@ -17,7 +17,7 @@ from kwlab.grade.mark import Mark
 __all__ = ["HARD_STOP", "GradingError", "grade"]
 
 HARD_STOP = 10.0
-"""Seconds after which a check is ended from outside; the referee's own clock rings a second before."""
+"""Seconds after which a check is ended from outside; the referee's own clock rings two seconds before."""
 
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from kwlab.grade.referee import main; main(int(sys.argv[2]))"
 
@@ -38,13 +38,13 @@ def grade(exercise: Exercise, answer: Answer, *, hard_stop: float = HARD_STOP) -
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as report:
         try:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-c", _START, str(_source()), str(theirs)],
+                [sys.executable, "-P", "-s", "-c", _START, str(source()), str(theirs)],
                 stdin=subprocess.PIPE,
                 stdout=report,
                 stderr=report,
                 pass_fds=[theirs],
                 cwd=exercise.folder,
-                env=_environment(),
+                env=environment(),
                 start_new_session=True,
                 text=True,
             )
@@ -83,12 +83,12 @@ def _end(process: "subprocess.Popen[str]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _source() -> Path:
+def source() -> Path:
     """The folder that this kwlab is imported from: the referee must be of the same make."""
     return Path(kwlab.grade.__file__).resolve().parents[2]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Nothing of the caller's that could change a mark, and no secret of theirs: a box inherits it."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     fixed = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}

@@ -10,14 +10,42 @@
 
 The test runs in the referee's process and the probe in the answer's, so a probe's word is evidence, not verdict:
 let it report what was done (fields written, schedules taken) and work out here what that amounts to.
+
+Where an exercise is explored, there is no probe. A scenario calls the functions of the answer, and the tests ask what
+was found in its interleavings:
+
+    def one_client(answer):
+        '''`worker_fn(worker)`, while main queues one work.'''
+        worker = ...
+        task = kthread_run(answer.worker_fn, worker, "worker")
+        ...
+        promise(ran == ["A"], "runs", f"the works that ran are {ran}, not A")
+
+    @points(3, part=1, caps=True)
+    def test_no_wake_up_is_lost(answer: Boxed) -> None:
+        '''In no interleaving the worker sleeps with a work queued.'''
+        answer.explore(one_client).excludes("lost wake-up", "deadlock")
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Protocol
 
 import pytest
 
-__all__ = ["Boxed", "Failed", "expect", "fail", "points"]
+__all__ = ["FATAL", "Boxed", "Broken", "Failed", "Findings", "Functions", "expect", "fail", "points", "promise"]
+
+FATAL = (
+    "lost wake-up",
+    "deadlock",
+    "thread left behind",
+    "recursive lock",
+    "locking",
+    "sleeping while atomic",
+    "data race",
+    "list corruption",
+    "use after free",
+)
+"""The kinds of bug that bring a machine down: a test that excludes them caps its part."""
 
 
 class Failed(AssertionError):
@@ -32,6 +60,38 @@ class Failed(AssertionError):
             raise TypeError(f"Failed() knows nothing of {', '.join(more)}")
 
 
+class Broken(AssertionError):
+    """A scenario's `promise` that was not kept."""
+
+    def __init__(self, about: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.about = about
+
+
+def promise(kept: object, about: str, sentence: str) -> None:
+    """In a scenario: what must hold here, `about` what (as `Findings.excludes` asks for it), and what is if not."""
+    if not kept:
+        raise Broken(about, sentence)
+
+
+class Functions:
+    """The functions of an answer, by name, for a scenario to call."""
+
+    def __init__(self, **functions: Any) -> None:
+        vars(self).update(functions)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"the exercise names no function {name!r}")
+
+
+class Findings(Protocol):
+    """What was found in the interleavings of a scenario."""
+
+    def excludes(self, *kinds: str) -> None:
+        """Raise `Failed` if a bug of one of these kinds (`kwlab.explore.problems.KINDS`, or what a `promise` is
+        about) was found, or if no interleaving came to a good end, so that nothing is known."""
+
+
 class Boxed(Protocol):
     """The fixture `answer`: a fresh process with the answer loaded, for this test alone."""
 
@@ -44,6 +104,13 @@ class Boxed(Protocol):
 
     def must_return(self, function: str, *, called: str) -> None:
         """For a call that gave None: `Failed` if it is because `function` has no ``return`` with a value, no yield."""
+
+    def explore(self, scenario: Callable[[Functions], object], given: Mapping[str, Any] | None = None) -> Findings:
+        """Run `scenario`, which calls the functions of the answer by name, in every interleaving.
+
+        Its docstring says what it does. `given` replaces functions of kwlab that the answer calls, and adds helpers.
+        What was found is kept: a scenario is searched once for all tests.
+        """
 
     def remark(self, sentence: str) -> None:
         """Say something about the whole mark: what was searched, how completely, under which memory model."""

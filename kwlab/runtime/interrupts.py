@@ -25,6 +25,7 @@ _interruptible: set[CodeType] = set()
 _protected = {
     f"kwlab.{module}"
     for module in (
+        "bug",
         "executor",
         "face",
         "freezer",

@@ -1,0 +1,337 @@
+"""The referee's side of an explored answer: a function that knows what the answer does next because it asks.
+
+An `Asked` stands in the scenario for a function of the answer. Tasks of the model call it in every interleaving; each
+time it does, on the referee's own structures, what the answer said it would do: read this field, take that lock. What
+was said is remembered as a tree: after the same outcomes the answer says the same, so each step is asked for once,
+however many interleavings go through it. The box is needed only where the tree ends.
+"""
+
+import ast
+import linecache
+import re
+from collections.abc import Callable, Mapping
+from types import FunctionType
+from typing import Any
+
+from kwlab.explore.problems import kind_of
+from kwlab.grade.answer import Answer
+from kwlab.grade.box import Ended
+from kwlab.grade.testing import Failed
+from kwlab.grade.touch import FieldError, read, write
+from kwlab.runtime.base import local
+
+__all__ = ["Asked", "Conversation", "Outcome", "Step", "Stopped"]
+
+Message = dict[str, Any]
+
+Outcome = tuple[Any, ...]  # ("thing", number, kind), ("function", name), ("list", outcomes) or (type, value)
+Act = tuple[Callable[..., Any], int]
+Step = tuple[Any, ...]  # what the answer does: (verb, target, ...), with everything encoded as an Outcome
+
+IDLE_STEPS = 2000  # steps of one task without a lock, a sleep, or anything that others could see
+MAX_TEXT = 200
+_VERBS = {"get": 2, "set": 3, "enter": 1, "exit": 1, "call": 1}
+
+
+class Stopped(BaseException):
+    """Ends a search from inside one of its executions: nothing can be said of the answer but this."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__()
+        self.failed = failed
+
+
+class Node:
+    """What the answer does after certain outcomes: the next `step`, or the end. `after` leads on by outcome."""
+
+    __slots__ = ("act", "after", "before", "error", "number", "outcome", "returned", "step")
+
+    def __init__(self, number: int, before: "Node | None" = None, outcome: Outcome = ()) -> None:
+        self.number, self.before, self.outcome = number, before, outcome
+        self.step: Step | None = None
+        self.act: Act = (_nowhere, 0)  # what does it, from which line of the answer
+        self.returned: Outcome | None = None
+        self.error: Callable[[], BaseException] | None = None  # makes the exception that it ends with
+        self.after: dict[Outcome, int] = {}
+
+    @property
+    def known(self) -> bool:
+        return self.step is not None or self.returned is not None or self.error is not None
+
+    def path(self) -> list[tuple[Step, Outcome]]:
+        """The steps that lead here, each with what came of it."""
+        found = []
+        node = self
+        while node.before is not None:
+            assert node.before.step is not None
+            found.append((node.before.step, node.outcome))
+            node = node.before
+        return found[::-1]
+
+
+class Conversation:
+    """What is known of the functions of one answer, and the box that is asked for more.
+
+    `ask(probe, arguments)` asks the box of the test that runs; `error(reply)` makes the exception of one that raised.
+    """
+
+    def __init__(self, answer: Answer, error: Callable[[Message], BaseException]) -> None:
+        self.ask: Callable[..., Message] | None = None
+        self.nodes: list[Node] = []
+        self._error = error
+        self._roots: dict[tuple[str, int], int] = {}
+        self._waiting: Node | None = None  # the box waits to hear what came of this node's step
+        self._idle = (0, 0)  # the length of the schedule, and how many steps were made since it grew
+        self._sites = Sites(answer)
+        self._number = len(_conversations)
+        _conversations.append(self)
+
+    def use(self, ask: Callable[..., Message]) -> None:
+        """From now on another box is asked."""
+        self.ask, self._waiting = ask, None
+
+    def function(self, name: str, given: Mapping[str, Any]) -> "Asked":
+        """The function `name` of the answer, to be called by tasks; `given` is what it may call, by name."""
+        return Asked(self._number, name, given)
+
+    def root(self, function: str, arguments: int) -> int:
+        """The number of the node where a call with so many arguments begins."""
+        number = self._roots.get((function, arguments))
+        if number is None:
+            number = self._roots[function, arguments] = len(self.nodes)
+            self.nodes.append(Node(number))
+        return number
+
+    def follow(self, number: int, outcome: Outcome) -> int:
+        """The number of the node behind another, once its step has had this outcome."""
+        node = self.nodes[number]
+        following = node.after.get(outcome)
+        if following is None:
+            following = node.after[outcome] = len(self.nodes)
+            self.nodes.append(Node(following, node, outcome))
+        runtime = local.task.runtime
+        length, idle = self._idle
+        self._idle = (length, idle + 1) if length == len(runtime.schedule) else (len(runtime.schedule), 0)
+        if idle > IDLE_STEPS:
+            runtime.fail(
+                "endless", f"{local.task.name} goes round and round, and neither sleeps nor waits for anything"
+            )
+        return following
+
+    def at(self, number: int, function: str, arguments: list[Outcome]) -> Node:
+        """What the answer does at this node of a call of `function`; asks the box if that is not known."""
+        node = self.nodes[number]
+        if not node.known:
+            try:
+                self._learn(function, arguments, node)
+            except Ended as end:
+                raise Stopped(Failed(message=f"no answer came: {end}")) from None
+        return node
+
+    def _learn(self, function: str, arguments: list[Outcome], node: Node) -> None:
+        assert self.ask is not None
+        if node.before is not None and node.before is self._waiting:
+            reply = self.ask("go_on", node.outcome)
+        else:
+            reply = self.ask("begin", function, arguments, node.path())
+        self._waiting = None
+        if "value" not in reply:
+            node.error = lambda: self._error(reply)
+            return
+        value = reply["value"]
+        if not isinstance(value, dict):
+            raise Ended("its process sent what is no answer")
+        if value.get("wavers"):
+            message = (
+                f"{function}() does not do the same when it finds the same: does it remember something, in a global?"
+            )
+            node.error = lambda: RuntimeError(message)
+        elif "returned" in value:
+            node.returned = _outcome(value["returned"])
+        else:
+            node.step = _step(value.get("step"))
+            node.act = self._site(value.get("place"))
+            self._waiting = node
+
+    def _site(self, place: Any) -> "Act":
+        match place:
+            case [int(part), int(line)]:
+                return self._sites.at(part, line), line
+        return _nowhere, 0
+
+
+# A search tells states apart by what their tasks hold. What is known of an answer grows while it goes on and is part
+# of no state, so a task holds numbers: of the conversation, and of the node.
+_conversations: list[Conversation] = []
+
+
+class Asked:
+    """The function `name` of an answer, for tasks of the model to call."""
+
+    def __init__(self, conversation: int, name: str, given: Mapping[str, Any]) -> None:
+        self.__name__ = name
+        self.conversation = conversation
+        self.given = given
+
+    def __call__(self, *arguments: Any) -> Any:
+        things = Things(self)
+        encoded = [things.encode(argument) for argument in arguments]
+        number = _conversations[self.conversation].root(self.__name__, len(arguments))
+        while True:
+            act, line, step = self._next(number, encoded)
+            if act is None:
+                return things.decode(step)
+            outcome = act(line, things.perform, step)
+            number = _conversations[self.conversation].follow(number, outcome)
+
+    def _next(self, number: int, arguments: list[Outcome]) -> tuple[Any, int, Any]:
+        """How to act, from which line, and in which step; None, 0, and what is returned, at the end."""
+        node = _conversations[self.conversation].at(number, self.__name__, arguments)
+        if node.error is not None:
+            raise node.error()
+        return (*node.act, node.step) if node.step is not None else (None, 0, node.returned)
+
+
+class Things:
+    """The objects that one call of the answer knows, by number."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._all: list[Any] = []
+
+    def encode(self, value: Any) -> Outcome:
+        """`value` as the answer is told of it."""
+        if value is None or isinstance(value, bool | int | str):
+            return (type(value).__name__, value)
+        if isinstance(value, Asked):
+            return ("function", value.__name__)
+        if isinstance(value, list | tuple):
+            return ("list", tuple(self.encode(one) for one in value))
+        # They are few, and their addresses differ from one interleaving to the next.
+        for number, known in enumerate(self._all):
+            if known is value:
+                return ("thing", number, type(value).__name__)
+        self._all.append(value)
+        return ("thing", len(self._all) - 1, type(value).__name__)
+
+    def decode(self, outcome: Any) -> Any:
+        """What the answer means."""
+        kind, value = outcome[0], outcome[1]
+        if kind == "thing":
+            return self._all[value]
+        if kind == "function":
+            return Asked(self._asked.conversation, value, self._asked.given)
+        if kind == "given":
+            return self._asked.given[value]
+        if kind == "list":
+            return [self.decode(one) for one in value]
+        return value
+
+    def perform(self, step: Step) -> Outcome:
+        """Do what the answer said it does; what came of it."""
+        try:
+            return self.encode(self._do(step))
+        except Exception as error:
+            # Nothing that goes wrong in here can be caught by the answer, as nothing can in the kernel.
+            said = str(error) if isinstance(error, FieldError) else f"{type(error).__name__}: {error}"
+            local.task.runtime.fail(kind_of(error), f"{local.task.name}: {said}", error)
+            raise
+
+    def _do(self, step: Step) -> Any:
+        verb = step[0]
+        target = self.decode(step[1])
+        if verb == "get":
+            return read(target, step[2])
+        if verb == "set":
+            return write(target, step[2], self.decode(step[3]))
+        if verb == "call":
+            if step[1][0] == "thing" and not isinstance(target, FunctionType | Asked):
+                raise FieldError(f"a {type(target).__name__} cannot be called")
+            return target(*[self.decode(argument) for argument in step[2:]])
+        if not hasattr(target, "acquire"):
+            raise FieldError(f"`with` is for locks, and this is a {type(target).__name__}")
+        return target.acquire() if verb == "enter" else target.release()
+
+
+def _step(said: Any) -> Step:
+    """A step as it came from the box, if it is one."""
+    match said:
+        case [str(verb), target, *rest] if len(said) >= 1 + _VERBS.get(verb, 99):
+            if verb in ("get", "set") and isinstance(rest[0], str):
+                return (verb, _outcome(target), rest[0], *map(_outcome, rest[1:]))
+            if verb in ("enter", "exit", "call"):
+                return (verb, _outcome(target), *map(_outcome, rest))
+    raise Ended("its process sent what is no step")
+
+
+def _outcome(said: Any, depth: int = 0) -> Outcome:
+    """A value as it came from the box, if it is one."""
+    match said:
+        case ["thing", int(number)] if 0 <= number < 2**31:
+            return ("thing", number)
+        case ["given" | "function" as kind, str(name)]:
+            return (kind, name)
+        case ["NoneType", None] | ["bool", bool()]:
+            return tuple(said)
+        case ["int", int(value)] if abs(value) < 2**63:
+            return ("int", value)
+        # The kernel's names are made as printf makes them, and no width may fill the referee's memory.
+        case ["str", str(value)] if len(value) <= MAX_TEXT and not re.search(r"%[^%a-z]*[\d*]", value):
+            return ("str", value)
+        case ["list", list(values)] if len(values) <= MAX_TEXT and depth < 3:
+            return ("list", tuple(_outcome(value, depth + 1) for value in values))
+    raise Ended("its process sent what is no value")
+
+
+class Sites:
+    """Functions that call another from a given line of the answer.
+
+    One stands for each function of the answer: it has its name, its file and its lines. So whoever asks where a step
+    comes from (a trace, a race detector, an error's traceback) finds the line that the learner wrote.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self._functions: dict[int, list[ast.FunctionDef]] = {}
+        self._sites: dict[tuple[int, int], Callable[..., Any]] = {}
+        for part, source in answer.parts.items():
+            file = f"<part {part}>"
+            linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+            try:
+                tree = ast.parse(source)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue  # it is not run either
+            self._functions[part] = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+    def at(self, part: int, line: int) -> Callable[..., Any]:
+        """Called as ``site(line, perform, step)``, it returns ``perform(step)``, done at `line` of `part`."""
+        around = [
+            function
+            for function in self._functions.get(part, ())
+            if function.lineno <= line <= (function.end_lineno or 0)
+        ]
+        if not around:
+            return _nowhere
+        function = max(around, key=lambda function: function.lineno)
+        return self._site(part, function)
+
+    def _site(self, part: int, function: ast.FunctionDef) -> Callable[..., Any]:
+        key = (part, function.lineno)
+        if key not in self._sites:
+            first, last = function.lineno, function.end_lineno or function.lineno
+            lines = (
+                [f"def {function.name}(line, perform, step): return perform(step)"]
+                if first == last
+                else [
+                    f"def {function.name}(line, perform, step):",
+                    *(f"    if line == {number}: return perform(step)" for number in range(first + 1, last)),
+                    "    return perform(step)",
+                ]
+            )
+            space: dict[str, Any] = {}
+            exec(compile("\n" * (first - 1) + "\n".join(lines), f"<part {part}>", "exec"), space)
+            self._sites[key] = space[function.name]
+        return self._sites[key]
+
+
+def _nowhere(line: int, perform: Callable[[Step], Outcome], step: Step) -> Outcome:
+    return perform(step)

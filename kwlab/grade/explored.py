@@ -1,0 +1,110 @@
+"""Search the interleavings of a grader's scenario in which functions of the answer take part.
+
+The search runs in the referee, on the referee's structures (see `kwlab.grade.asked`). One search serves all tests of
+a scenario: it does not end with the first bug, but notes the first of each kind.
+"""
+
+import importlib
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from kwlab.explore.depth_first import DepthFirst
+from kwlab.explore.engine import Execution, Options, Search, search
+from kwlab.explore.problems import Bug
+from kwlab.explore.trace import record
+from kwlab.grade.asked import Conversation, Stopped
+from kwlab.grade.exercise import Exercise
+from kwlab.grade.testing import Broken, Failed, Functions
+
+__all__ = ["Found", "explore"]
+
+ENDLESS = "endless"
+STEPS = 400  # of one interleaving, then it is endless
+MEMORY = "sequentially consistent memory"
+
+
+@dataclass
+class Found:
+    """See `kwlab.grade.testing.Findings`. `bugs` holds the first bug of each kind and its schedule."""
+
+    scenario: str
+    title: str
+    run: Callable[[], object]
+    bugs: dict[str, tuple[Bug, list[int]]] = field(default_factory=dict)
+    good: int = 0  # interleavings that ended as they should
+    executions: int = 0
+    guarantee: str = ""
+    endless: bool = False  # an interleaving without an end: there was no point in going on
+
+    def excludes(self, *kinds: str) -> None:
+        for kind, (bug, schedule) in self.bugs.items():
+            if kind in kinds:
+                raise self._failed(kind, bug, schedule, "")
+        if self.endless or (self.bugs and not self.good):
+            kind = ENDLESS if self.endless else next(iter(self.bugs))
+            where = "one" if self.endless else "every"
+            message = f"in {where} interleaving it does not come to a good end, so what this test asks for is not known"
+            raise self._failed(kind, *self.bugs[kind], message)
+
+    def _failed(self, kind: str, bug: Bug, schedule: list[int], message: str) -> Failed:
+        came = str(bug.error) if isinstance(bug.error, Broken) else str(bug)
+        evidence = record(self.run, schedule, Options(limit=STEPS)).to_dict() | {"scenario": self.title}
+        return Failed(called=self.title, came=came, message=message, evidence=evidence)
+
+    def sentence(self) -> str:
+        """What was searched, and how completely."""
+        return f"Searched {self.guarantee} ({self.executions:,} executions, {MEMORY}): {self.title}"
+
+
+def explore(
+    scenario: Callable[[Functions], object],
+    exercise: Exercise,
+    conversation: Conversation,
+    given: Mapping[str, Any],
+    seconds: float,
+) -> Found:
+    """Search `scenario`; raises `Stopped` if the answer cannot be asked, or `seconds` are over."""
+    kwlab = importlib.import_module("kwlab")  # as a learner has it
+    functions: dict[str, Any] = {name: getattr(kwlab, name) for name in exercise.given}
+    functions.update(given)
+    names = [name for part in exercise.parts for name in part.functions]
+    answer = Functions(**{name: conversation.function(name, functions) for name in names})
+    title = " ".join((scenario.__doc__ or scenario.__name__).split())
+    found = Found(scenario.__name__, title, lambda: scenario(answer))
+
+    def after(execution: Execution, _: Search) -> bool:
+        bug = execution.bug
+        if bug is not None:
+            kind = bug.error.about if isinstance(bug.error, Broken) else bug.kind
+            found.bugs.setdefault(kind, (bug, execution.schedule))
+        elif execution.ending.kind == "done":
+            found.good += 1
+        found.endless = bug is not None and bug.kind == ENDLESS
+        return found.endless
+
+    strategy = DepthFirst(bound=2)
+    with _not_longer_than(seconds):
+        options = Options(limit=STEPS)
+        searched = search(found.run, strategy, options, executions=3000, stop_at_bug=False, after=after)
+    found.executions = searched.executions
+    found.guarantee = strategy.guarantee() if searched.complete else "not all interleavings"
+    return found
+
+
+@contextmanager
+def _not_longer_than(seconds: float) -> Iterator[None]:
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise Stopped(Failed(message="the time for the check was over", outcome="not run"))
+
+    before = signal.signal(signal.SIGALRM, ring)
+    # Again and again: the first may come where the model lets nothing through.
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 0.05)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
