@@ -115,7 +115,7 @@ class Canonical:
     def _of_frame(self, suspended: Suspended) -> list[Any]:
         facts = suspended.facts
         values = suspended.values
-        return [facts.number, suspended.lasti, len(values), *values, *self._globals(facts, suspended.globals)]
+        return [facts.number, suspended.place, len(values), *values, *self._globals(facts, suspended.globals)]
 
     # --------------------------------------------------------------------------------------------------- by type
 

@@ -12,7 +12,7 @@ from kwlab.explore.canonical import Canonical
 from kwlab.explore.frames import READABLE, Opaque, Suspended, chain
 from kwlab.runtime import reports
 from kwlab.runtime.model import ModelRuntime
-from kwlab.runtime.model_objects import ModelTask
+from kwlab.runtime.model_objects import ModelTask, unobserved
 from kwlab.runtime.states import TASK_DEAD
 
 __all__ = ["StateKeys"]
@@ -37,7 +37,8 @@ class StateKeys:
             self._runtime = runtime
             self._frames.clear()
         try:
-            return self._key(runtime, me)
+            with unobserved(me):
+                return self._key(runtime, me)
         except Opaque as error:
             self.opaque[str(error)] = None
             return None
@@ -57,6 +58,7 @@ class StateKeys:
         lines = runtime.log.lines
         notes = [message for task, message in reports.noted if getattr(task, "runtime", None) is runtime]
         canonical.write([runtime.clock, runtime.timer_base, runtime._freeze.word, runtime.result])
+        canonical.write([extra() for extra in runtime.extra_state])
         canonical.write([len(lines), *lines, len(notes), *notes])
         return canonical.digest()
 
