@@ -523,10 +523,10 @@ def test_a_part_of_the_graph_without_an_end_is_a_bug(monkeypatch: pytest.MonkeyP
 
     # Also where no single execution was seen to go round.
     monkeypatch.setattr(Merging, "_again", lambda *arguments: None)
-    verdict = check(scenario)
-    assert verdict.bug is not None
-    assert verdict.bug.kind == "endless"
-    assert "main and other can go on for ever" in verdict.bug.sentence
+    found = search(scenario, Merging(), Options())
+    assert found.bug is not None
+    assert found.bug.kind == "endless"
+    assert "main and other can go on for ever" in found.bug.sentence
 
 
 def test_waiting_in_a_loop_for_somebody_who_comes_is_none() -> None:
