@@ -29,13 +29,11 @@ from kwlab import (
     schedule,
     set_current_state,
 )
-from kwlab.explore import Options, ScheduleError, Trace, check, from_events, join, record, replay
+from kwlab.explore import Options, ScheduleError, Trace, check, join, record, replay
 from kwlab.explore.trace_format import TaskState, Wakeup, WorkerState
 from kwlab.museum import EXHIBITS, exhibit
 from kwlab.runtime.base import probes
 from kwlab.runtime.model_objects import ModelSpinLock, ModelTask
-from kwlab.tracepoint import Event
-from kwlab.tracepoint import record as record_events
 from kwlab.worker import DEFINE_KTHREAD_DELAYED_WORK
 
 
@@ -352,48 +350,3 @@ def test_time_and_the_timer_are_told() -> None:
     passed = [step for step in trace.steps if step.sentence == "time passes: it is 5 jiffies now"]
     assert [step.state.now for step in passed] == [5]
     assert {step.state.now for step in trace.steps} == {0, 5}
-
-
-def real_events() -> list[Event]:
-    """What a live worker does with two works, the first of which is held until both are queued."""
-    with record_events() as recorder:
-        worker = kthread_run_worker(0, "live")
-        go = init_completion("go")
-
-        def hold(work: KthreadWork) -> None:
-            go.wait()
-
-        for function in (hold, squeeze):
-            kthread_queue_work(worker, DEFINE_KTHREAD_WORK(function))
-        go.complete()
-        kthread_destroy_worker(worker)
-    return recorder.events
-
-
-@pytest.mark.threads
-def test_events_of_real_threads_become_a_trace() -> None:
-    events = real_events()
-    trace = from_events(events)
-    assert len(trace.steps) == len(events) + 1
-    assert Trace.from_dict(json.loads(json.dumps(trace.to_dict()))) == trace
-    assert "live" in {task.name for task in trace.tasks}
-    assert [step.op for step in trace.steps[1:]] == [event.name for event in events]
-    started = [step.sentence for step in trace.steps if step.op == "sched_kthread_work_execute_start"]
-    assert started == ["live calls hold", "live calls squeeze", "live calls flush"]
-    asleep = [step for step in trace.steps if step.sentence == "live sleeps (S)"]
-    assert all(step.state.tasks[step.task].doing == "sleeps" for step in asleep if step.task is not None)
-    (worker,) = trace.steps[-1].state.workers
-    assert worker.work_list == ()
-    lists = [step.state.workers[0].work_list for step in trace.steps if step.state.workers]
-    assert ("squeeze",) in lists or ("hold", "squeeze") in lists
-    for step in trace.steps:
-        held = [lock for task in step.state.tasks.values() for lock in task.held]
-        assert len(held) == len(set(held)), "a lock has one holder"
-    taken = {step.state.workers[0].current_work for step in trace.steps if step.state.workers}
-    assert taken == {None, "hold", "squeeze", "flush"}
-
-
-def test_no_events_are_a_trace_too() -> None:
-    trace = from_events([])
-    assert len(trace.steps) == 1
-    assert trace.tasks == ()

@@ -2,7 +2,6 @@
 
 from kwlab.explore.check import check, join
 from kwlab.explore.engine import Options
-from kwlab.explore.from_events import from_events
 from kwlab.explore.problems import Bug
 from kwlab.explore.replay import replay
 from kwlab.explore.schedule import Schedule, ScheduleError
@@ -19,7 +18,6 @@ __all__ = [
     "Trace",
     "Verdict",
     "check",
-    "from_events",
     "join",
     "record",
     "replay",
