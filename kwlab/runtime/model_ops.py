@@ -12,6 +12,7 @@ __all__ = [
     "DEVICE",
     "EXIT",
     "LOCK",
+    "LOOKS",
     "NAMES",
     "PROGRAM",
     "READ",
@@ -50,6 +51,9 @@ LOCK, SCHEDULE, WAIT, DEVICE = range(4)
 # Reported to observers, but no scheduling points: an unlock can always be moved to right behind what the task did
 # before, and a new task does nothing until it is woken.
 UNLOCK, SPAWN = 17, 18
+
+# They change nothing for anybody: a task that does only these waits for another.
+LOOKS = frozenset((READ_STATE, TEST_BIT, TEST_COMPLETION, CLOCK, READ))
 
 NAMES = (
     "lock",
