@@ -95,9 +95,7 @@ def _calls_directly(opname: str, operands: list[Any], called: FrameType) -> bool
     if opname in ("LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR", "DELETE_ATTR"):
         return True  # a descriptor or a __getattr__
     if opname in ("CALL", "CALL_FUNCTION_EX"):
-        if opname == "CALL_FUNCTION_EX":
-            operands = [operands[1], *(operands[2] if isinstance(operands[2], tuple) else ())]
-        elif operands[0] is NULL:
+        if operands[0] is NULL:
             operands = operands[1:]
         return _runs(operands[0], code, operands[1:])
     if opname == "BEFORE_WITH":
