@@ -14,7 +14,7 @@ from kwlab.runtime.model_ops import LOCK, SCHEDULE, WAIT
 from kwlab.runtime.states import task_state_to_char
 from kwlab.struct import freed
 
-__all__ = ["KINDS", "Bug", "bug_of", "kind_of"]
+__all__ = ["KINDS", "Bug", "bug_of"]
 
 # Every kind of bug there is, for `check(allow=...)`.
 KINDS = (
@@ -60,12 +60,11 @@ def bug_of(runtime: ModelRuntime, ending: Ending) -> Bug | None:
         assert ending.error is not None
         if isinstance(ending.error, (UncontrolledError, ForeignThreadError)):
             raise ending.error
-        return Bug(kind_of(ending.error), ending.sentence + _place(ending.error), name, ending.error)
+        return Bug(_kind_of(ending.error), ending.sentence + _place(ending.error), name, ending.error)
     return Bug(ending.kind, ending.sentence, name)
 
 
-def kind_of(error: BaseException) -> str:
-    """What kind of bug an exception is."""
+def _kind_of(error: BaseException) -> str:
     for cls, kind in (
         (AssertionError, "assertion"),
         (UseAfterFree, "use after free"),

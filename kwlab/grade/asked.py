@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
-from kwlab.explore.problems import kind_of
 from kwlab.grade.answer import Answer
 from kwlab.grade.box import Ended
 from kwlab.grade.testing import Failed
@@ -234,7 +233,7 @@ class Things:
         except Exception as error:
             # Nothing that goes wrong in here can be caught by the answer, as nothing can in the kernel.
             said = str(error) if isinstance(error, FieldError) else f"{type(error).__name__}: {error}"
-            local.task.runtime.fail(kind_of(error), f"{local.task.name}: {said}", error)
+            local.task.runtime.fail("error", f"{local.task.name}: {said}", error)
             raise
 
     def _do(self, step: Step) -> Any:
