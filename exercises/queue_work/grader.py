@@ -151,7 +151,7 @@ def callback_sleeps(answer: Functions) -> None:
     """A callback sleeps for a reason of its own, while main calls queue_work() for another work."""
     answered: list[str] = []
     worker = new_worker()
-    asking, done = init_completion("asking"), init_completion("B has run")
+    asking, moment, done = init_completion("asking"), init_completion("a moment"), init_completion("B has run")
 
     def ask(work: KthreadWork) -> None:
         set_current_state(TASK_INTERRUPTIBLE)
@@ -163,6 +163,7 @@ def callback_sleeps(answer: Functions) -> None:
     answer.queue_work(worker, DEFINE_KTHREAD_WORK(ask))
     wait_for_completion(asking)
     answer.queue_work(worker, noting("B", [], done))
+    complete(moment)  # others may be chosen here
     answered.append("yes")
     wake_up_process(worker.task)
     wait_for_completion(done)

@@ -194,7 +194,7 @@ def callback_sleeps(answer: Functions) -> None:
     """A thread runs loop_with_current_work(); a callback sleeps for a reason of its own while main queues B."""
     answered: list[str] = []
     worker = new_worker(answer.loop_with_current_work)
-    asking, done = init_completion("asking"), init_completion("B has run")
+    asking, moment, done = init_completion("asking"), init_completion("a moment"), init_completion("B has run")
 
     def ask(work: KthreadWork) -> None:
         set_current_state(TASK_INTERRUPTIBLE)
@@ -206,6 +206,7 @@ def callback_sleeps(answer: Functions) -> None:
     kthread_queue_work(worker, DEFINE_KTHREAD_WORK(ask))
     wait_for_completion(asking)
     kthread_queue_work(worker, noting("B", [], done))
+    complete(moment)  # others may be chosen here
     answered.append("yes")
     wake_up_process(worker.task)
     wait_for_completion(done)

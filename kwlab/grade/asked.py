@@ -76,6 +76,8 @@ class Conversation:
 
     def __init__(self, answer: Answer, error: Callable[[Message], BaseException]) -> None:
         self.ask: Callable[..., Message] | None = None
+        self.given: Mapping[str, Any] = {}  # what the answer may call, by name
+        self.givens: list[Mapping[str, Any]] = []
         self.nodes: list[Node] = []
         self._error = error
         self._roots: dict[tuple[str, int], int] = {}
@@ -89,9 +91,14 @@ class Conversation:
         """From now on another box is asked."""
         self.ask, self._waiting = ask, None
 
-    def function(self, name: str, given: Mapping[str, Any]) -> "Asked":
-        """The function `name` of the answer, to be called by tasks; `given` is what it may call, by name."""
-        return Asked(self._number, name, given)
+    def function(self, name: str) -> "Asked":
+        """The function `name` of the answer, to be called by tasks."""
+        return Asked(self._number, name)
+
+    def giver(self, functions: Mapping[str, Any]) -> "Giver":
+        """Called as a scenario begins: from then on the answer calls these functions."""
+        self.givens.append(functions)
+        return Giver(self._number, len(self.givens) - 1)
 
     def root(self, function: str, arguments: int) -> int:
         """The number of the node where a call with so many arguments begins."""
@@ -164,13 +171,23 @@ class Conversation:
 _conversations: list[Conversation] = []
 
 
+class Giver:
+    """See `Conversation.giver`."""
+
+    def __init__(self, conversation: int, number: int) -> None:
+        self.conversation, self.number = conversation, number
+
+    def __call__(self) -> None:
+        conversation = _conversations[self.conversation]
+        conversation.given = conversation.givens[self.number]
+
+
 class Asked:
     """The function `name` of an answer, for tasks of the model to call."""
 
-    def __init__(self, conversation: int, name: str, given: Mapping[str, Any]) -> None:
+    def __init__(self, conversation: int, name: str) -> None:
         self.__name__ = name
         self.conversation = conversation
-        self.given = given
 
     def __call__(self, *arguments: Any) -> Any:
         things = Things(self)
@@ -219,9 +236,9 @@ class Things:
         if kind == "thing":
             return self._all[value]
         if kind == "function":
-            return Asked(self._asked.conversation, value, self._asked.given)
+            return Asked(self._asked.conversation, value)
         if kind == "given":
-            return self._asked.given[value]
+            return _conversations[self._asked.conversation].given[value]
         if kind == "list":
             return [self.decode(one) for one in value]
         return value

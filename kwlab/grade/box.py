@@ -50,7 +50,7 @@ class Clock:
     """How long answers may take: `total` seconds on the wall for all, `first` at work or asleep for one request
     and, once one has hung, `later` for each that follows."""
 
-    def __init__(self, total: float = 8.0, first: float = 1.0, later: float = 0.3) -> None:
+    def __init__(self, total: float, first: float = 1.0, later: float = 0.3) -> None:
         self.end = time.monotonic() + total
         self.patience, self._later = first, later
 

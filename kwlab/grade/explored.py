@@ -6,6 +6,7 @@ a scenario: it does not end with the first bug, but notes the first of each kind
 
 import importlib
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,17 +14,20 @@ from types import FrameType
 from typing import Any
 
 from kwlab.explore.bounding import IterativeBounding
+from kwlab.explore.canonical import declare_constant
 from kwlab.explore.engine import Execution, Options, Search, search
 from kwlab.explore.merging import Merging
 from kwlab.explore.problems import Bug
 from kwlab.explore.trace import record
 from kwlab.grade.asked import Conversation, Stopped
+from kwlab.grade.box import Clock
 from kwlab.grade.exercise import Exercise
 from kwlab.grade.testing import Broken, Failed, Functions
 
 __all__ = ["Found", "explore"]
 
 EXECUTIONS = 3000  # of one scenario; what the course's scenarios need is far below
+PROCESSOR = 6.0  # seconds that a referee may use: unlike seconds on the wall, they do not depend on others
 ENDLESS = "endless"
 STEPS = 400  # of one interleaving, then it is endless
 MEMORY = "sequentially consistent memory"
@@ -40,7 +44,7 @@ class Found:
 
     scenario: str
     title: str
-    run: Callable[[], object]
+    run: Callable[[], object]  # the scenario, ready to be searched or replayed
     bugs: dict[str, tuple[Bug, list[int]]] = field(default_factory=dict)
     good: int = 0  # interleavings that ended as they should
     executions: int = 0
@@ -56,6 +60,9 @@ class Found:
             where = "one" if self.endless else "every"
             message = f"in {where} interleaving it does not come to a good end, so what this test asks for is not known"
             raise self._failed(kind, *self.bugs[kind], message)
+
+    def excludes_all(self) -> None:
+        self.excludes(*self.bugs)
 
     def _failed(self, kind: str, bug: Bug, schedule: list[int], message: str) -> Failed:
         bug, schedule = self._shortest(kind) or (bug, schedule)
@@ -85,16 +92,24 @@ def explore(
     exercise: Exercise,
     conversation: Conversation,
     given: Mapping[str, Any],
-    seconds: float,
+    clock: Clock,
 ) -> Found:
-    """Search `scenario`; raises `Stopped` if the answer cannot be asked, or `seconds` are over."""
+    """Search `scenario`; raises `Stopped` if the answer cannot be asked, or the time is over."""
     kwlab = importlib.import_module("kwlab")  # as a learner has it
     functions: dict[str, Any] = {name: getattr(kwlab, name) for name in exercise.given}
     functions.update(given)
     names = [name for part in exercise.parts for name in part.functions]
-    answer = Functions(**{name: conversation.function(name, functions) for name in names})
+    answer = Functions(**{name: conversation.function(name) for name in names})
+    declare_constant(scenario.__module__)  # a grader keeps nothing in its variables
     title = " ".join((scenario.__doc__ or scenario.__name__).split())
-    found = Found(scenario.__name__, title, lambda: scenario(answer))
+
+    give = conversation.giver(functions)
+
+    def run() -> object:
+        give()
+        return scenario(answer)
+
+    found = Found(scenario.__name__, title, run)
 
     def after(execution: Execution, _: Search) -> bool:
         bug = execution.bug
@@ -106,7 +121,7 @@ def explore(
         return found.endless
 
     strategy = Merging()
-    with _not_longer_than(seconds):
+    with _not_longer_than(clock):
         options = Options(limit=STEPS)
         searched = search(found.run, strategy, options, executions=EXECUTIONS, stop_at_bug=False, after=after)
     found.executions = searched.executions
@@ -115,15 +130,22 @@ def explore(
 
 
 @contextmanager
-def _not_longer_than(seconds: float) -> Iterator[None]:
+def _not_longer_than(clock: Clock) -> Iterator[None]:
+    """Ends a search when the referee has used its processor time, or when the time on the wall is over."""
+
     def ring(number: int, frame: FrameType | None) -> None:
         raise Stopped(Failed(message="the time for the check was over", outcome="not run"))
 
-    before = signal.signal(signal.SIGALRM, ring)
-    # Again and again: the first may come where the model lets nothing through.
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 0.05)
+    timers: tuple[tuple[int, signal.Signals, float], ...]
+    timers = ((signal.ITIMER_PROF, signal.SIGPROF, PROCESSOR - time.process_time()),)
+    timers += ((signal.ITIMER_REAL, signal.SIGALRM, clock.end - time.monotonic()),)
+    before = [signal.signal(number, ring) for _, number, _ in timers]
+    for timer, _, seconds in timers:
+        # Again and again: the first may come where the model lets nothing through.
+        signal.setitimer(timer, max(seconds, 0.001), 0.05)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for (timer, number, _), handler in zip(timers, before, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, handler)

@@ -23,7 +23,10 @@ import sys
 
 from kwlab.grade.exercise import Limits
 
-__all__ = ["CHANNEL", "STACKS", "adopt_orphans", "confine", "hide", "keep_only", "kill_children"]
+__all__ = ["CHANNEL", "HARD_STOP", "STACKS", "adopt_orphans", "confine", "hide", "keep_only", "kill_children"]
+
+HARD_STOP = 10.0
+"""Seconds after which a check is ended from outside; the referee's own clock rings two seconds before."""
 
 CHANNEL, STACKS = 3, 4  # the descriptors that an answer keeps, beside three that lead to /dev/null
 
