@@ -15,6 +15,7 @@ from kwlab import (
     kfree,
     kthread_cancel_work_sync,
     kthread_destroy_worker,
+    kthread_flush_worker,
     kthread_init_delayed_work,
     kthread_init_work,
     kthread_queue_delayed_work,
@@ -54,6 +55,7 @@ def new_demo() -> Demo:
     demo = Demo()
     kthread_init_work(demo.work, worked)
     demo.worker = kthread_run_worker(0, "demo")
+    kthread_flush_worker(demo.worker)  # its thread is asleep: how threads begin is no part of this exercise
     return demo
 
 
@@ -72,8 +74,7 @@ def ticking(answer: Functions) -> None:
 
 def polling(answer: Functions) -> None:
     """A delayed work queues itself again whenever it runs; main calls remove_polling()."""
-    demo = Demo()
-    demo.worker = kthread_run_worker(0, "demo")
+    demo = new_demo()
 
     def again(work: KthreadWork) -> None:
         device = container_of(container_of(work, KthreadDelayedWork, "work"), Demo, "poll")

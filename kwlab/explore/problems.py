@@ -1,6 +1,7 @@
 """From the end of an execution to a bug with a name: what went wrong, in one sentence."""
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from kwlab.errors import ListCorruption, LockingError, UseAfterFree
@@ -91,7 +92,8 @@ def queued(data: Any) -> int:
     head = getattr(data, "work_list", None)
     if not isinstance(head, ListHead) or head.next is None or list_empty(head):
         return 0
-    return sum(1 for _ in list_for_each(head))
+    # Not for ever: a list that was bent may never come back to its head.
+    return sum(1 for _ in islice(list_for_each(head), 1000))
 
 
 def _works(count: int) -> str:

@@ -27,7 +27,7 @@ Outcome = tuple[Any, ...]  # ("thing", number, kind), ("function", name), ("list
 Act = tuple[Callable[..., Any], int]
 Step = tuple[Any, ...]  # what the answer does: (verb, target, ...), with everything encoded as an Outcome
 
-IDLE_STEPS = 2000  # steps of one task without a lock, a sleep, or anything that others could see
+IDLE_STEPS = 500  # steps of one task without a lock, a sleep, or anything that others could see
 MAX_TEXT = 200
 _VERBS = {"get": 2, "set": 3, "enter": 1, "exit": 1, "call": 1}
 

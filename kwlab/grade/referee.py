@@ -36,7 +36,7 @@ from kwlab.grade.box import Box, Clock, Ended, Hangs, TimeIsUp
 from kwlab.grade.exercise import Exercise, load
 from kwlab.grade.explored import Found, explore
 from kwlab.grade.inside import MAX_PRINTED
-from kwlab.grade.limits import HARD_STOP, adopt_orphans, hide
+from kwlab.grade.limits import adopt_orphans, hide
 from kwlab.grade.mark import Mark, Problem, Score
 from kwlab.grade.testing import Failed, Functions
 from kwlab.grade.warm import judge_in_a_fork
@@ -114,12 +114,12 @@ class _Boxed:
 class Referee:
     """The pytest plugin: gives tests their box, and turns their outcomes into scores."""
 
-    def __init__(self, exercise: Exercise, answer: Answer, seed: str = "", seconds: float = HARD_STOP) -> None:
+    def __init__(self, exercise: Exercise, answer: Answer, seed: str, until: float) -> None:
         self.exercise, self.answer, self.seed = exercise, answer, seed
         self.probes = standin if exercise.explored else _module(exercise.probe)
         self.conversation = Conversation(answer, self._error)
         self.found: dict[str, Found] = {}
-        self.clock = Clock(seconds - SPARE)
+        self.clock = Clock(until)
         self.scores: list[Score] = []
         self.remarks: list[str] = []
         self.trees, problems = examine(exercise, answer)
@@ -245,7 +245,6 @@ class Referee:
         return Mark(*identity, titles, scores, tuple(self.problems), tuple(self.remarks))
 
 
-SPARE = 2.0  # seconds between the referee's own end and the one from outside
 _BOXED = pytest.StashKey[_Boxed]()
 
 
@@ -259,12 +258,12 @@ def _module(file: Path) -> ModuleType:
     return module
 
 
-def judge(exercise: Exercise, answer: Answer, seed: str = "", seconds: float = HARD_STOP) -> Mark:
+def judge(exercise: Exercise, answer: Answer, seed: str, until: float) -> Mark:
     """The mark of `answer`. Only for a process of its own: it forks, and adopts and ends what it finds below it.
 
-    `seed` is the learner's, `seconds` the time on the wall after which the process is ended from outside.
+    `seed` is the learner's, `until` when the time is over (`time.monotonic`); a little later it is ended from outside.
     """
-    referee = Referee(exercise, answer, seed, seconds)
+    referee = Referee(exercise, answer, seed, until)
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", os.devnull, "--noconftest", "-s"]
     # These two collect all garbage before they end, and an answer's is not here.
     options += ["-p", "no:unraisableexception", "-p", "no:threadexception"]
@@ -301,6 +300,6 @@ def _judge_and_write(request: dict[str, Any], result: int) -> None:
     exercise = load(Path(request["folder"]))
     os.chdir(exercise.folder)
     answer = Answer(exercise.id, {int(part): source for part, source in request["parts"].items()})
-    mark = judge(exercise, answer, request["seed"], request["hard_stop"])
+    mark = judge(exercise, answer, request["seed"], request["until"])
     with os.fdopen(result, "w", encoding="utf-8") as pipe:
         json.dump(mark.to_dict(), pipe)

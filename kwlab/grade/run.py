@@ -7,12 +7,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import kwlab.grade
 from kwlab.grade.answer import Answer
 from kwlab.grade.exercise import Exercise
-from kwlab.grade.limits import HARD_STOP
+from kwlab.grade.limits import HARD_STOP, SPARE
 from kwlab.grade.mark import Mark
 
 __all__ = ["HARD_STOP", "GradingError", "grade"]
@@ -33,7 +34,10 @@ def grade(exercise: Exercise, answer: Answer, *, seed: str = "", hard_stop: floa
     """
     if not hasattr(os, "fork"):
         raise GradingError("grading needs Linux, macOS or WSL: this system has no fork()")
-    request = json.dumps({"folder": str(exercise.folder), "parts": answer.parts, "seed": seed, "hard_stop": hard_stop})
+    if not exercise.grader.exists():
+        raise GradingError(f"this edition of the course has no grader for {exercise.id}: your instructor grades it")
+    until = time.monotonic() + hard_stop - SPARE
+    request = json.dumps({"folder": str(exercise.folder), "parts": answer.parts, "seed": seed, "until": until})
     ours, theirs = os.pipe()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as report:
         try:

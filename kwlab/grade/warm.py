@@ -16,6 +16,7 @@ from typing import Any
 
 from kwlab.grade.answer import Answer
 from kwlab.grade.exercise import Exercise
+from kwlab.grade.limits import SPARE
 from kwlab.grade.mark import Mark
 from kwlab.grade.run import GradingError, environment, source
 
@@ -111,6 +112,8 @@ class WarmReferee:
 
 def judge_in_a_fork(request: dict[str, Any], judge_and_write: Any) -> dict[str, Any]:
     """In the warm process: let a fork of it judge, at most ``hard_stop`` seconds; its mark, or what went wrong."""
+    until = time.monotonic() + request["hard_stop"]
+    request["until"] = until - SPARE
     ours, theirs = os.pipe()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as report:
         pid = os.fork()
@@ -133,7 +136,7 @@ def judge_in_a_fork(request: dict[str, Any], judge_and_write: Any) -> dict[str, 
                 sys.stderr.flush()
                 os._exit(code)
         os.close(theirs)
-        result, in_time = _read_all(ours, time.monotonic() + request["hard_stop"])
+        result, in_time = _read_all(ours, until)
         os.close(ours)
         if not in_time:
             os.killpg(pid, signal.SIGKILL)

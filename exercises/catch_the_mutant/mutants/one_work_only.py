@@ -1,6 +1,6 @@
 """catch_queueing queues one work: most wrong workers pass."""
 
-# caught by: test_the_right_worker_queues_well
+# caught by: test_queueing_mutant_4
 
 
 def catch_queueing():
