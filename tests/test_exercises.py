@@ -20,8 +20,7 @@ from kwlab.grade.warm import WarmReferee
 
 EXERCISES = all_exercises()
 MUTANTS = [
-    # With timers there are many interleavings.
-    pytest.param(exercise, mutant, marks=[pytest.mark.slow] if exercise.id == "teardown" else [], id=name)
+    pytest.param(exercise, mutant, marks=[pytest.mark.slow] if exercise.explored else [], id=name)
     for exercise in EXERCISES
     for mutant in mutants(exercise)
     for name in [f"{exercise.id}-{mutant.name}"]

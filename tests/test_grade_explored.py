@@ -52,7 +52,11 @@ HOSTILE = {
         sys.modules['kwlab.grade.explored'].Found.excludes = lambda *a: None
         sys.modules['kwlab.grade.referee'].Referee.mark = lambda *a: None
         """,
-    "patches the stand-ins": "set_anything(standin.Thing, '__' + 'enter__', lambda *a: None)\nwith worker.lock:\n    pass",
+    "patches the stand-ins": """
+        set_anything(standin.Thing, '__' + 'enter__', lambda *a: None)
+        with worker.lock:
+            list_add_tail(work.node, worker.work_list)
+        """,
     "calls what it was not given": "standin._Given('exec')('1')",
     "fills the referee's memory": "standin._Given('kthread_stop')('%999999999d')",
     "sends a large number": "worker.current_work = 10**400",

@@ -102,6 +102,7 @@ class Conversation:
 
     def root(self, function: str, arguments: int) -> int:
         """The number of the node where a call with so many arguments begins."""
+        self._idle = (0, 0)
         number = self._roots.get((function, arguments))
         if number is None:
             number = self._roots[function, arguments] = len(self.nodes)
