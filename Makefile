@@ -7,8 +7,11 @@ STAMP      := $(VENV)/.installed
 LAB_ARGS   ?=
 PYTEST_ARGS ?=
 
-# What comes from Debian: chromium drives JupyterLab in the tests marked "browser", trace-cmd reads trace.dat.
-DEBIAN_PACKAGES := python3-venv chromium trace-cmd
+# What comes from Debian: chromium drives JupyterLab in the tests marked "browser"; trace-cmd reads trace.dat; qemu boots
+# a real kernel for the oracle, gcc (with libelf) builds its module; the test suite of this Python has CPython's own
+# executor tests, which our executor passes too.
+DEBIAN_PACKAGES = python3-venv chromium trace-cmd qemu-system-x86 gcc libelf1 \
+  libpython$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite
 
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=30 --nbval-sanitize-with=tests/nbval.cfg
 
@@ -42,7 +45,7 @@ test: $(STAMP) ## run every check: format, lint, types, tests, notebooks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest $(NBVAL) tests $(wildcard notebooks) $(PYTEST_ARGS)
+	KWLAB_PROGRESS=off $(BIN)/pytest $(NBVAL) tests $(wildcard notebooks) $(PYTEST_ARGS)
 
 .PHONY: format
 format: $(STAMP) ## format the code and mend what the linter can mend
@@ -76,7 +79,10 @@ setup-ci: ## install what comes from Debian (needs root)
 	@if [ "$$(id -u)" -ne 0 ]; then echo 'setup-ci: not root, so nothing was installed; needed: $(DEBIAN_PACKAGES)'; \
 	elif ! command -v apt-get >/dev/null; then echo 'setup-ci: no apt-get here, so nothing was installed; needed: $(DEBIAN_PACKAGES)'; \
 	elif dpkg-query -W -f '$${Status}\n' $(DEBIAN_PACKAGES) 2>&1 | grep -qv '^install ok installed$$'; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_PACKAGES); \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    $$(for package in $(DEBIAN_PACKAGES); do \
+	         apt-cache show $$package >/dev/null 2>&1 && echo $$package || echo "setup-ci: no package $$package here" >&2; \
+	       done); \
 	else echo 'setup-ci: already installed: $(DEBIAN_PACKAGES)'; fi
 
 .PHONY: clean

@@ -24,16 +24,18 @@ import threading
 import weakref
 from _thread import start_new_thread
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent import futures
 from concurrent.futures import Executor, Future
 from concurrent.futures.thread import BrokenThreadPool
 from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
+from kwlab.bug import issue_kept_on
 from kwlab.errors import DeadlockError, ForkedWorkerError
 from kwlab.kthread import KTHREAD_SHOULD_STOP, kthread_bind, kthread_stop, to_kthread
 from kwlab.listhead import list_del_init, list_for_each_entry
 from kwlab.runtime.interrupts import interruptible
-from kwlab.runtime.reports import issue_kept_on
+from kwlab.runtime.threads import SIGNAL_DELAY
 from kwlab.sched import Task, current, raw_spin_lock_init, wake_up_process
 from kwlab.worker import (
     KthreadWork,
@@ -192,7 +194,9 @@ class _Crew:
                 "call: use shutdown(wait=False) there"
             )
         for last in self.last:
-            last.result()
+            # In steps, for the main thread: a Ctrl-C that comes just before the wait begins does not end it.
+            while not futures.wait([last], SIGNAL_DELAY).done:
+                pass
         for task, worker in zip(self.tasks, self.workers, strict=True):
             kthread_stop(task)
             issue_kept_on(worker.kept)

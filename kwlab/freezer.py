@@ -6,12 +6,12 @@ Mirrors kernel/freezer.c and kernel/power/process.c, Linux 6.18.
 
 import errno
 
+from kwlab.bug import WARN_ON, issue_warnings, noted
 from kwlab.sched import (
     PF_NOFREEZE,
     TASK_FROZEN,
     TASK_INTERRUPTIBLE,
     TASK_RUNNING,
-    WARN_ON,
     Task,
     current,
     wake_up_state,
@@ -42,6 +42,8 @@ def try_to_freeze(me: Task) -> bool:
             break
         me.schedule()
     me.state = TASK_RUNNING
+    if noted:
+        issue_warnings()
     return True
 
 

@@ -18,15 +18,14 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from kwlab.bug import WARN_ON, issue_kept, issue_warnings, noted
 from kwlab.errors import ForkedWorkerError
-from kwlab.runtime import reports
 from kwlab.runtime.base import Runtime
 from kwlab.sched import (
     PF_NO_SETAFFINITY,
     TASK_PARKED,
     TASK_RUNNING,
     TASK_UNINTERRUPTIBLE,
-    WARN_ON,
     Task,
     current,
     wake_up_process,
@@ -190,7 +189,7 @@ def kthread_stop(task: Task) -> int:
     finally:
         kthread.stoppers -= 1
     if task.kept is not None and task.kept is not getattr(kthread.data, "kept", None):
-        reports.issue_kept(task.kept)
+        issue_kept(task.kept)
     return kthread.result if kthread.result is not None else -errno.EINTR
 
 
@@ -212,6 +211,7 @@ def kthread_park(task: Task) -> None:
     kthread = to_kthread(task)
     if kthread.flags.test_bit(KTHREAD_SHOULD_PARK):
         WARN_ON(True, f"kthread_park: {task.name} is parked already")
+        issue_warnings()
         raise OSError(errno.EBUSY, f"kthread {task.name!r} is parked already: kthread_unpark() it first")
     kthread.flags.set_bit(KTHREAD_SHOULD_PARK)
     if task is not current():
@@ -261,8 +261,8 @@ def kthread_bind_mask(task: Task, cpus: Iterable[int]) -> None:
         kthread.started or not task.state & TASK_UNINTERRUPTIBLE,
         f"kthread_bind: {task.name} was woken already; bind between kthread_create() and the first wake-up",
     ):
-        if reports.noted:
-            reports.issue_warnings()
+        if noted:
+            issue_warnings()
         return
     task.runtime.set_affinity(task, frozenset(cpus))
     task.flags |= PF_NO_SETAFFINITY

@@ -39,7 +39,6 @@ __all__ = [
     "TASK_PARKED",
     "TASK_RUNNING",
     "TASK_UNINTERRUPTIBLE",
-    "WARN_ON",
     "WRITE_ONCE",
     "Bits",
     "Completion",
@@ -180,18 +179,6 @@ def READ_ONCE(struct: Any, field: str) -> Any:
 def WRITE_ONCE(struct: Any, field: str, value: Any) -> None:
     """Write ``struct.field`` with no lock, on purpose. A store and no barrier. Mirrors ``WRITE_ONCE()``, as above."""
     current().write_once(struct, field, value)
-
-
-def WARN_ON(condition: object, message: str) -> bool:
-    """Report that something happened that must not; returns the condition as a bool, and goes on.
-
-    The warning is noted here and issued as a `KernelWarning` when the API call is over, so that a filter that turns
-    warnings into errors never leaves a function half done. In worker and timer threads the worker keeps it for the
-    next flush or destroy.
-    """
-    if condition:
-        current().runtime.warn(message)
-    return bool(condition)
 
 
 def sched_set_fifo(task: Task) -> None:

@@ -12,6 +12,7 @@ Mirrors kernel/time/timer.c, Linux 6.18. Order among timers that expire in the s
 from collections.abc import Callable
 from typing import Any
 
+from kwlab.bug import WARN_ON, issue_warnings, noted
 from kwlab.runtime.base import Runtime, Task
 from kwlab.runtime.clock import HZ
 from kwlab.runtime.interrupts import interruptible
@@ -19,7 +20,6 @@ from kwlab.sched import (
     TASK_INTERRUPTIBLE,
     TASK_RUNNING,
     TASK_UNINTERRUPTIBLE,
-    WARN_ON,
     current,
     irqs_disabled,
     wake_up_process,
@@ -196,6 +196,14 @@ def timer_delete_sync(timer: TimerList) -> bool:
     Context: hold no lock that the callback takes, and do not call it from the callback: it would wait for itself.
     With interrupts off only for a TIMER_IRQSAFE timer (a WARN otherwise): the callback could be waiting for them.
     """
+    was_pending = __timer_delete_sync(timer)
+    if noted:
+        issue_warnings()
+    return was_pending
+
+
+def __timer_delete_sync(timer: TimerList) -> bool:
+    """`timer_delete_sync` for callers that are not done yet: they issue its warning at their own end."""
     WARN_ON(irqs_disabled() and not timer.flags & TIMER_IRQSAFE, "timer_delete_sync: interrupts are off, not IRQSAFE")
     base = _base(current().runtime)
     while True:

@@ -14,8 +14,9 @@ destroyed. Mirrors kernel/kthread.c and include/linux/kthread.h, Linux 6.18: sam
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+from kwlab.bug import WARN_ON, issue_kept_on, issue_warnings, keep_warnings, noted
 from kwlab.errors import DeadlockError, LockingError
 from kwlab.freezer import freezing, set_freezable, try_to_freeze
 from kwlab.kthread import (
@@ -36,13 +37,13 @@ from kwlab.listhead import (
     list_empty,
     list_for_each_entry,
 )
-from kwlab.runtime.reports import issue_kept_on, issue_warnings, keep_warnings, noted
 from kwlab.sched import (
     PF_NOFREEZE,
     TASK_INTERRUPTIBLE,
     TASK_NORMAL,
     TASK_RUNNING,
-    WARN_ON,
+    Completion,
+    SpinLock,
     Task,
     current,
     init_completion,
@@ -50,7 +51,7 @@ from kwlab.sched import (
     wake_up_process,
 )
 from kwlab.struct import Struct, container_of, embed, kfree
-from kwlab.timer import MAX_JIFFY_OFFSET, TIMER_IRQSAFE, TimerList, add_timer, jiffies, timer_delete_sync, timer_setup
+from kwlab.timer import MAX_JIFFY_OFFSET, TIMER_IRQSAFE, TimerList, __timer_delete_sync, add_timer, jiffies, timer_setup
 from kwlab.tracepoint import probes, trace
 
 __all__ = [
@@ -102,7 +103,7 @@ class _NeverInitialised:
 
 
 class KthreadWorker(Struct):
-    """``struct kthread_worker``. `kept` and `on_deadlock` are kwlab's: see design notes in `kwlab.runtime.reports`."""
+    """``struct kthread_worker``. `kept` (warnings for the next flush: `kwlab.bug`) and `on_deadlock` are ours."""
 
     __slots__ = (
         "current_work",
@@ -115,10 +116,10 @@ class KthreadWorker(Struct):
         "work_list",
     )
     # destroy reads it with no lock, the loop's first line writes it with no lock; the kernel lives with both.
-    DATA_RACY = frozenset({"task"})
+    DATA_RACY = frozenset({"task", "kept", "on_deadlock"})
 
     flags: int  # KTW_* bits, set once before the thread starts
-    lock: Any  # guards everything below
+    lock: SpinLock  # guards everything below
     work_list: ListHead  # works ready to run, first in first out
     delayed_work_list: ListHead  # works whose timer is armed, in no useful order
     task: Task | None  # the thread; None while there is none
@@ -129,7 +130,7 @@ class KthreadWorker(Struct):
     def __init__(self) -> None:
         self._container = None
         self.flags = 0
-        self.lock = _NeverInitialised()
+        self.lock = cast(SpinLock, _NeverInitialised())
         embed(self, "work_list", ListHead())
         embed(self, "delayed_work_list", ListHead())
         self.task = self.current_work = None
@@ -194,7 +195,7 @@ class _KthreadFlushWork(Struct):
     __slots__ = ("done", "work")
 
     work: KthreadWork
-    done: Any
+    done: Completion
 
     def __init__(self) -> None:
         self._container = None
@@ -501,7 +502,7 @@ def _cancel_delayed_work_timer(worker: KthreadWorker, dwork: KthreadDelayedWork)
     # section in which it looks at the work again.
     with worker.lock:
         dwork.work.canceling += 1
-    timer_delete_sync(dwork.timer)
+    __timer_delete_sync(dwork.timer)
 
 
 def _cancel_work(work: KthreadWork) -> bool:

@@ -33,13 +33,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from kwlab.bug import WARN_ON, issue_kept_on, issue_warnings, noted
 from kwlab.errors import DeadlockError, ForkedWorkerError
 from kwlab.listhead import INIT_LIST_HEAD, ListHead, list_add_tail, list_del_init, list_empty, list_for_each_entry
 from kwlab.runtime import linux
 from kwlab.runtime.base import Runtime, local
 from kwlab.runtime.locks import ThreadSpinLock
-from kwlab.runtime.reports import issue_kept_on, issue_warnings, noted
-from kwlab.sched import WARN_ON, current, init_completion
+from kwlab.sched import current, init_completion
 from kwlab.struct import Struct, container_of, embed, kfree
 from kwlab.timer import (
     MAX_JIFFY_OFFSET,

@@ -142,7 +142,7 @@ BREAKAGES: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
         ["h3_cancel_running", "h4_cancel_running_pending", "n5_cancel_self"],
     ),
     "cancel leaves the timer armed": (
-        [("    timer_delete_sync(dwork.timer)\n", "")],
+        [("    __timer_delete_sync(dwork.timer)\n", "")],
         ["j8_cancel_delayed"],
     ),
     "mod answers false when a cancel wins": (

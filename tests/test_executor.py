@@ -20,10 +20,9 @@ from typing import Any
 
 import pytest
 
+from kwlab.bug import WARN_ON, issue_warnings
 from kwlab.errors import DeadlockError, KernelWarning
 from kwlab.executor import WorkerExecutor
-from kwlab.runtime.reports import issue_warnings
-from kwlab.sched import WARN_ON
 from tests import cpython_executor
 
 pytestmark = pytest.mark.threads

@@ -9,13 +9,13 @@ import pytest
 # From top to bottom. A name covers the module and everything inside the package of that name.
 FLOORS: list[tuple[str, set[str]]] = [
     ("cli", {"cli"}),
-    ("surfaces", {"widgets", "grade", "checking", "bench", "museum", "report"}),
+    ("surfaces", {"pytest_plugin", "widgets", "grade", "checking", "bench", "museum", "report"}),
     ("pictures", {"draw"}),
     ("search", {"explore"}),
     ("evidence", {"scenario", "trace", "host", "oracle"}),
     ("the subject", {"worker", "workqueue", "executor", "face"}),
     ("kthreads", {"kthread", "timer", "freezer"}),
-    ("primitives", {"sched", "struct", "listhead", "tracepoint", "printk"}),
+    ("primitives", {"sched", "struct", "listhead", "bug", "tracepoint", "printk"}),
     ("runtimes", {"runtime"}),
     ("errors", {"errors"}),
 ]

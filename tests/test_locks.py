@@ -253,6 +253,44 @@ def test_a_handler_that_interrupts_a_waiter_waits_too(lock: ThreadSpinLock, monk
     assert lock.free
 
 
+def test_a_lock_that_was_lost_is_reported(lock: ThreadSpinLock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kwlab.runtime.locks.time", SimpleNamespace(sleep=lambda seconds: None))
+    lock.free.pop()  # what an exception between two bytecodes of the holder would leave
+    with pytest.raises(LockingError, match=r"'tested\.lock' was lost: .* Python's own SIGINT handler"):
+        lock.acquire()
+
+
+def test_a_lock_with_an_owner_is_waited_for_as_long_as_it_takes(
+    lock: ThreadSpinLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, let_go = threading.Event(), threading.Event()
+    tries: list[float] = []
+
+    def hold() -> None:
+        with lock:
+            taken.set()
+            let_go.wait(LIMIT)
+
+    def pause(seconds: float) -> None:
+        tries.append(seconds)
+        if len(tries) == 30:
+            let_go.set()
+        time.sleep(0.001)
+
+    monkeypatch.setattr("kwlab.runtime.locks.time", SimpleNamespace(sleep=pause))
+    monkeypatch.setattr("kwlab.runtime.locks.SPINS", 2)
+    monkeypatch.setattr("kwlab.runtime.locks.ABANDONED", 10)
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert taken.wait(LIMIT)
+        by_hand(lock)
+    finally:
+        let_go.set()
+        holder.join(LIMIT)
+    assert len(tries) >= 30
+
+
 def test_a_nested_section_is_refused(lock: ThreadSpinLock) -> None:
     with lock:
         with pytest.raises(LockingError, match="held by this thread already"):

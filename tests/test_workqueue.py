@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from kwlab import workqueue
+from kwlab.bug import WARN_ON
 from kwlab.errors import DeadlockError, KernelWarning, UseAfterFree
 from kwlab.runtime.clock import SteppedClock
 from kwlab.runtime.threads import ThreadRuntime
-from kwlab.sched import WARN_ON
 from kwlab.struct import Struct, container_of, kfree
 from kwlab.timer import timer_pending
 from kwlab.workqueue import (

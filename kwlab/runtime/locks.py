@@ -21,6 +21,7 @@ __all__ = ["ThreadBits", "ThreadSpinLock"]
 
 SPINS = 200
 PAUSE = 0.0005  # seconds between tries after that
+ABANDONED = 20_000  # tries until a lock that nobody owns counts as lost; the way from token to owner is two bytecodes
 
 
 class ThreadSpinLock:
@@ -68,8 +69,16 @@ class ThreadSpinLock:
                 self.free.pop()
                 return
             except IndexError:
-                if tries >= 2 * SPINS and not self._owner and self._is_on_its_edge():
-                    self._refuse_recursion()
+                # An owner gives it back. Only if nobody owns it for long, somebody was stopped on an edge of a section.
+                if self._owner or tries < 2 * SPINS:
+                    continue
+            if self._is_on_its_edge():
+                self._refuse_recursion()
+            if tries >= ABANDONED:
+                raise LockingError(
+                    f"spinlock {self.name!r} was lost: an exception of a signal handler ended a section in the middle. "
+                    "Ctrl-C does that if Python's own SIGINT handler stands in the place of kwlab's"
+                )
 
     def _is_on_its_edge(self) -> bool:
         # This very thread may have been interrupted between taking the token and storing the owner, or on the way

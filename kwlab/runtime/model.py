@@ -43,7 +43,8 @@ class Ending:
     """How an execution ended: a `kind` and a `sentence`, and in which task if it was one that did it.
 
     Kinds: ``done`` (nothing left to do), ``stuck`` (tasks sleep or wait, nobody can go on), ``error`` (an exception
-    left a task), ``endless`` (the step limit), ``pruned`` (not wanted any more), or what `ModelRuntime.fail` was told.
+    left a task), ``endless`` and ``soft lockup`` (the step limit), ``pruned`` (not wanted any more), or what
+    `ModelRuntime.fail` was told.
     """
 
     kind: str
@@ -87,6 +88,9 @@ class ModelRuntime:
         self.ended_at: TracebackType | None = None  # where `fail` was called, if that ended it
         self.crash: BaseException | None = None
         self.result: object = None  # what the scenario returned
+        self.monitor: Any = None  # of invariants, see `kwlab.explore.invariants`
+        self.extra_state: list[Callable[[], object]] = []  # what else the future depends on
+        self.born: Callable[[ModelTask], object] | None = None  # called with every new task
         self._freeze = ModelBits(self)
         self._stopping = False
         self._swallowed = 0
@@ -216,9 +220,23 @@ class ModelRuntime:
         following.last_step = len(schedule)
         schedule.append(following.id)
         if len(schedule) > self.limit:
-            self.ending = Ending("endless", f"still going on after {self.limit} steps", following)
+            self.ending = self._endless(following)
             return None
         return following
+
+    def _endless(self, task: ModelTask) -> Ending:
+        """The step limit is reached. Who took all of the second half without a pause keeps the others waiting."""
+        recent = self.schedule[self.limit // 2 :]
+        others = any(
+            other is not task
+            and not other.is_device
+            and (other.op > DEVICE or other.op == LOCK or (other.op == SCHEDULE and not other._state))
+            for other in self.live
+        )
+        if others and task.yielded < self.limit // 2 and all(number == task.id for number in recent):
+            why = "no schedule(), no cond_resched(), and others wait for the CPU"
+            return Ending("soft lockup", f"{task.name} goes on and on and never gives way: {why}", task)
+        return Ending("endless", f"still going on after {self.limit} steps", task)
 
     def _refuse(self) -> None:
         me = getattr(local, "task", None)
@@ -281,6 +299,8 @@ class ModelRuntime:
         task = ModelTask(self, len(self.all_tasks), name, entry)
         self.all_tasks.append(task)
         self.live.append(task)
+        if self.born is not None:
+            self.born(task)
         return task
 
     def attach(self, device: Device) -> ModelTask:

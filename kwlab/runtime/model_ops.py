@@ -12,6 +12,7 @@ __all__ = [
     "DEVICE",
     "EXIT",
     "LOCK",
+    "LOOKS",
     "NAMES",
     "PROGRAM",
     "READ",
@@ -28,6 +29,7 @@ __all__ = [
     "WAKE",
     "WRITE",
     "describe",
+    "target_name",
 ]
 
 # These four may have to wait, so they come first: a task with a later one can always be chosen.
@@ -51,6 +53,9 @@ LOCK, SCHEDULE, WAIT, DEVICE = range(4)
 # before, and a new task does nothing until it is woken.
 UNLOCK, SPAWN = 17, 18
 
+# They change nothing for anybody: a task that does only these waits for another.
+LOOKS = frozenset((READ_STATE, TEST_BIT, TEST_COMPLETION, CLOCK, READ))
+
 NAMES = (
     "lock",
     "schedule",
@@ -72,6 +77,13 @@ NAMES = (
     "unlock",
     "spawn",
 )
+
+
+def target_name(op: int, target: Any, argument: Any) -> str:
+    """What an announced operation is done to, by name; "" if it has none. Touches nothing that may be freed."""
+    if op in (READ, WRITE):
+        return f"{type(target).__name__}.{argument}"
+    return getattr(target, "name", "")
 
 
 def describe(op: int, target: Any) -> str:

@@ -31,7 +31,7 @@ from kwlab.runtime.states import (
     task_state_to_char,
 )
 
-__all__ = ["ThreadRuntime", "ThreadTask", "adopt"]
+__all__ = ["SIGNAL_DELAY", "ThreadRuntime", "ThreadTask", "adopt"]
 
 SIGNAL_DELAY = 0.25  # seconds at most until a sleeping main thread notices a signal
 HUNG_TASK_TIMEOUT = 120.0  # seconds in state D until the sleeper reports itself, as the kernel's default
@@ -39,6 +39,8 @@ HUNG_TASK_TIMEOUT = 120.0  # seconds in state D until the sleeper reports itself
 
 class ThreadTask:
     """One OS thread as a task."""
+
+    epoch = None  # no race detector watches real threads
 
     __slots__ = (
         "__weakref__",
@@ -87,6 +89,8 @@ class ThreadTask:
     def _sleep(self) -> None:
         # The sleeper is its own watchdog: an uninterruptible sleep wakes up to say that it hangs.
         patience = self.runtime.hung_task_timeout if self.state & TASK_UNINTERRUPTIBLE else threading.TIMEOUT_MAX
+        if self.takes_signals:
+            interrupts.install()
         # A signal that arrives just before the wait begins does not end it (the C library is not in it yet), and only
         # the main thread runs Python's handlers: so it looks up now and then.
         step = SIGNAL_DELAY if self.takes_signals else threading.TIMEOUT_MAX
@@ -162,8 +166,13 @@ class ThreadCompletion:
     def _add(self, count: float) -> None:
         with self._lock:
             self._done += count
-            for waiter in self._waiters if count > 1 else self._waiters[:1]:
-                waiter.wake_up(TASK_NORMAL)
+            self._wake(len(self._waiters) if count > 1 else 1)
+
+    def _wake(self, count: int) -> None:
+        # Who is woken is off the list: the next `complete` must wake the next waiter, even before this one runs.
+        woken, self._waiters = self._waiters[:count], self._waiters[count:]
+        for waiter in woken:
+            waiter.wake_up(TASK_NORMAL)
 
     def wait(self) -> None:
         me = local.task if hasattr(local, "task") else adopt()
@@ -172,17 +181,25 @@ class ThreadCompletion:
                 with self._lock:
                     if self._done:
                         self._done -= 1
+                        self._forget(me)
                         return
                     if me not in self._waiters:
                         self._waiters.append(me)
                     # Announced while the lock is held, so `complete` sees either the waiter or nobody to wake.
                     me.set_current_state(TASK_UNINTERRUPTIBLE)
                 me.schedule()
-        finally:
-            me.state = TASK_RUNNING
+        except BaseException:
             with self._lock:
-                if me in self._waiters:
-                    self._waiters.remove(me)
+                self._forget(me)
+                # It may have been the one that was woken: then it is the next one's turn.
+                if self._done:
+                    self._wake(1)
+            raise
+
+    def _forget(self, me: Task) -> None:
+        me.state = TASK_RUNNING
+        if me in self._waiters:
+            self._waiters.remove(me)
 
     def try_wait(self) -> bool:
         with self._lock:
@@ -245,7 +262,8 @@ class ThreadRuntime:
         return ThreadBits()
 
     def spawn(self, entry: Callable[[], None], name: str) -> ThreadTask:
-        # Others put Python's own handler back (asyncio does, at its end), so look again whenever a thread is made.
+        # Others put Python's own handler back (asyncio does, at its end), so look again whenever a thread is made, and
+        # whenever the main thread sleeps.
         interrupts.install()
         task = ThreadTask(self, name)
         task.state = TASK_UNINTERRUPTIBLE
@@ -276,7 +294,8 @@ class ThreadRuntime:
     def quiescent(self) -> bool:
         """True if every task but the caller sleeps, so that nothing happens until the caller or a timer acts."""
         before = self.wakeups
-        sleeping = all(task.asleep and task.state for task in list(self._tasks) if task is not local.task)
+        me = getattr(local, "task", None)  # a thread that kwlab has not met yet, such as one of Jupyter's, is no task
+        sleeping = all(task.asleep and task.state for task in list(self._tasks) if task is not me)
         return sleeping and self.wakeups == before
 
     def settle(self, limit: float = 20.0) -> None:
@@ -284,7 +303,8 @@ class ThreadRuntime:
         deadline = time.monotonic() + limit
         while not self.quiescent():
             if time.monotonic() > deadline:
-                running = [task.name for task in list(self._tasks) if not task.asleep and task is not local.task]
+                me = getattr(local, "task", None)
+                running = [task.name for task in list(self._tasks) if not task.asleep and task is not me]
                 raise TimeoutError(f"not quiet after {limit} s: {', '.join(running)} still running")
             time.sleep(0.0001)
 
