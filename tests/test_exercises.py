@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from kwlab.grade.answer import Answer, marker
-from kwlab.grade.exercise import Exercise, all_exercises
+from kwlab.grade.exercise import Exercise, all_exercises, find
 from kwlab.grade.lint import faults_of_all, faults_of_files
 from kwlab.grade.mark import Mark
 from kwlab.grade.reference import Mutant, mutants, notebook, reference_answer, stub_answer
@@ -47,10 +47,11 @@ def referee() -> Iterator[WarmReferee]:
         yield warm
 
 
-@each
-def test_a_warm_referee_gives_the_mark_of_a_fresh_one(exercise: Exercise, referee: WarmReferee) -> None:
+@pytest.mark.parametrize("name", ["list_head", "first_fix"])
+def test_a_warm_referee_gives_the_mark_of_a_fresh_one(name: str, referee: WarmReferee) -> None:
+    exercise = find(name)
     answer = mutants(exercise)[0].answer
-    assert referee.grade(exercise, answer) == grade(exercise, answer)
+    assert referee.grade(exercise, answer) == grade(exercise, answer, hard_stop=100)
 
 
 @each
