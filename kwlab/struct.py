@@ -50,6 +50,11 @@ def _members(cls: type) -> dict[str, Any]:
     return cached
 
 
+def member_names(cls: type) -> list[str]:
+    """The names of the annotated members of a struct type."""
+    return list(_members(cls))
+
+
 def embed(container: Struct, name: str, member: Struct) -> None:
     """Put `member` inside `container` as field `name`, so that `container_of` finds the way back."""
     member._container = container

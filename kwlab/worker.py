@@ -14,7 +14,7 @@ destroyed. Mirrors kernel/kthread.c and include/linux/kthread.h, Linux 6.18: sam
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from kwlab.bug import WARN_ON, issue_kept_on, issue_warnings, keep_warnings, noted
 from kwlab.errors import DeadlockError, LockingError
@@ -42,6 +42,8 @@ from kwlab.sched import (
     TASK_INTERRUPTIBLE,
     TASK_NORMAL,
     TASK_RUNNING,
+    Completion,
+    SpinLock,
     Task,
     current,
     init_completion,
@@ -114,10 +116,10 @@ class KthreadWorker(Struct):
         "work_list",
     )
     # destroy reads it with no lock, the loop's first line writes it with no lock; the kernel lives with both.
-    DATA_RACY = frozenset({"task"})
+    DATA_RACY = frozenset({"task", "kept", "on_deadlock"})
 
     flags: int  # KTW_* bits, set once before the thread starts
-    lock: Any  # guards everything below
+    lock: SpinLock  # guards everything below
     work_list: ListHead  # works ready to run, first in first out
     delayed_work_list: ListHead  # works whose timer is armed, in no useful order
     task: Task | None  # the thread; None while there is none
@@ -128,7 +130,7 @@ class KthreadWorker(Struct):
     def __init__(self) -> None:
         self._container = None
         self.flags = 0
-        self.lock = _NeverInitialised()
+        self.lock = cast(SpinLock, _NeverInitialised())
         embed(self, "work_list", ListHead())
         embed(self, "delayed_work_list", ListHead())
         self.task = self.current_work = None
@@ -193,7 +195,7 @@ class _KthreadFlushWork(Struct):
     __slots__ = ("done", "work")
 
     work: KthreadWork
-    done: Any
+    done: Completion
 
     def __init__(self) -> None:
         self._container = None

@@ -413,7 +413,8 @@ def _is_plain(kind: type, base: type | None) -> bool:
         if cls is base or cls is object:
             return True
         own = vars(cls)
-        fields = sum(1 for held in own.values() if isinstance(held, types.MemberDescriptorType))
+        # A slot may have a second name (see `kwlab.explore.fields`).
+        fields = len({held for held in own.values() if isinstance(held, types.MemberDescriptorType)})
         fields += ("__weakref__" in own) + ("__dict__" in own and cls.__dictoffset__ > 0)
         parent = cls.__base__
         if parent is None or cls.__basicsize__ - parent.__basicsize__ != fields * word:
@@ -426,6 +427,9 @@ def _slots(kind: type) -> list[Callable[[Any], Any]]:
     return [
         held.__get__
         for cls in reversed(kind.__mro__)
-        for name, held in vars(cls).items()
-        if isinstance(held, types.MemberDescriptorType) and name not in vars(cls).get("ABOUT_THE_PAST", ())
+        for held in dict.fromkeys(
+            held
+            for name, held in vars(cls).items()
+            if isinstance(held, types.MemberDescriptorType) and name not in vars(cls).get("ABOUT_THE_PAST", ())
+        )
     ]

@@ -8,7 +8,8 @@ It is run again for every interleaving, so everything it shares it must make its
 from collections.abc import Iterable
 
 from kwlab.explore.bounding import CompleteFirst, IterativeBounding
-from kwlab.explore.engine import Options, Scenario, search
+from kwlab.explore.engine import Options, Scenario, Search, search
+from kwlab.explore.invariants import chosen
 from kwlab.explore.problems import KINDS
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.verdict import Verdict
@@ -34,6 +35,8 @@ def check(
     executions: int | None = None,
     seconds: float | None = None,
     allow: Iterable[str] = (),
+    races: bool = False,
+    invariants: bool | Iterable[str] = False,
     options: Options | None = None,
 ) -> Verdict:
     """Search for an interleaving of `scenario` that goes wrong.
@@ -43,7 +46,9 @@ def check(
 
     `bound`: only interleavings with at most so many preemptions. `strategy`: another way to search. `executions`
     and `seconds` are the budget; the default is `EXECUTIONS`, for a strategy of your own none. `allow` names kinds of
-    bug (`KINDS`) that are none here. `options`: see `Options`.
+    bug (`KINDS`) that are none here. `races`: a data race is a bug too (see `kwlab.explore.races` for what is one).
+    `invariants`: the names of those to be watched, or True for all (see `kwlab.explore.invariants`).
+    `options`: see `Options`.
 
     Errors: `ValueError` for an impossible budget or an unknown kind; `NonDeterministicError` if the scenario does not
     do the same when the same choices are made; `UncontrolledError` and `ForeignThreadError` if it leaves the model.
@@ -53,6 +58,8 @@ def check(
     if unknown:
         raise ValueError(f"check(allow={unknown!r}): the kinds of bug are {', '.join(KINDS)}")
     options.allow = frozenset(allow)
+    options.races = (options.races or races) and "data race" not in options.allow
+    options.invariants = chosen(invariants) or options.invariants
     _check_numbers(bound=bound, executions=executions, seconds=seconds)
     if strategy is None:
         executions = executions or EXECUTIONS
@@ -64,6 +71,7 @@ def check(
     return Verdict(
         found.bug,
         known or f"{found.executions:,} interleavings",
+        races=_race_guarantee(strategy, found) if options.races else "not looked for",
         executions=found.executions,
         steps=found.steps,
         states=strategy.states,
@@ -71,6 +79,13 @@ def check(
         schedule=found.schedule,
         notes=[f"some states were not merged: {why}" for why in getattr(strategy, "opaque", ())],
     )
+
+
+def _race_guarantee(strategy: Strategy, found: Search) -> str:
+    """How completely data races were looked for: where states were merged, not all ways to the same state were run."""
+    if found.complete and not strategy.states:
+        return strategy.guarantee()
+    return f"every one of the {found.executions:,} executions run"
 
 
 def _check_numbers(bound: int | None, executions: int | None, seconds: float | None) -> None:

@@ -2,16 +2,21 @@
 
 import threading
 import time
-from collections.abc import Callable, Container
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 
+from kwlab.explore.fields import observed_fields
+from kwlab.explore.invariants import Monitor, swapped_back
 from kwlab.explore.problems import Bug, bug_of
+from kwlab.explore.races import PatientDetector, RaceDetector
 from kwlab.explore.strategy import Strategy
 from kwlab.runtime.carriers import Batons, Carriers, Greenlets
 from kwlab.runtime.model import Ending, ModelRuntime, Observer
 from kwlab.runtime.model_guard import guarded
+from kwlab.runtime.model_objects import ModelTask
 
-__all__ = ["Execution", "Options", "Scenario", "Search", "run_once", "search"]
+__all__ = ["Execution", "Options", "Scenario", "Search", "exploring", "run_once", "search"]
 
 Scenario = Callable[[], object]
 
@@ -33,12 +38,15 @@ def pool(backend: str) -> Carriers:
 @dataclass(slots=True)
 class Options:
     """What holds for every execution of a search. `prepare(runtime)` is called before each: to observe it, or to
-    give it another memory model. `limit` counts steps; `allow` names the kinds of bug that are none here."""
+    give it another memory model. `limit` counts steps; `allow` names the kinds of bug that are none here; `races`: look
+    for data races; `invariants`: names of those to be watched (see `kwlab.explore.invariants`)."""
 
     limit: int = 10_000
     backend: str = "greenlet"
     allow: Container[str] = ()
     warnings_end: bool = True
+    races: bool = False
+    invariants: tuple[str, ...] = ()
     observer: Observer | None = None
     prepare: Callable[[ModelRuntime], object] | None = None
 
@@ -84,18 +92,59 @@ def run_once(
     if options.prepare is not None:
         options.prepare(runtime)
     strategy.begin(runtime)
+    detector = RaceDetector(runtime) if options.races else None
+    if detector is not None:
+        detector.attach()
+    monitor = Monitor(runtime, options.invariants) if options.invariants else None
+    if monitor is not None:
+        monitor.attach()
     bugs: list[Bug | None] = []
 
     def over(ending: Ending) -> None:
-        bugs.append(bug_of(runtime, ending))
+        if detector is not None:
+            detector.close()
+        broken = monitor.at_the_end(ending) if monitor is not None else None
+        bugs.append(Bug(*broken) if broken is not None else bug_of(runtime, ending))
         if inspect is not None:
             inspect(ending)
 
-    ending = runtime.run(scenario, over)
+    try:
+        ending = runtime.run(scenario, over)
+    finally:
+        if monitor is not None:
+            monitor.close()
     (bug,) = bugs
+    if bug is not None and bug.kind == "data race":
+        bug = replace(bug, sentence=_with_sites(scenario, runtime))
     if bug is not None and bug.kind in options.allow:
         bug = None
     return Execution(runtime, ending, bug)
+
+
+def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
+    """The sentence about the data race that ended `first`, from the same execution once more, slower."""
+    steps = iter(first.schedule)
+
+    def choose(enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
+        wanted = next(steps, None)
+        return next((task for task in enabled if task.id == wanted), None)
+
+    again = ModelRuntime(choose, first.carriers, every_step=True, limit=first.limit, warnings_end=first.warnings_end)
+    PatientDetector(again).attach()
+    ending = again.run(scenario)
+    assert first.ending is not None
+    return (ending if ending.kind == first.ending.kind else first.ending).sentence
+
+
+@contextmanager
+def exploring(scenario: Scenario, options: Options) -> Iterator[None]:
+    """Around all executions of `scenario`: what is swapped for the time of an exploration."""
+    with (
+        guarded(getattr(scenario, "__globals__", {})),
+        observed_fields() if options.races else nullcontext(),
+        swapped_back(),
+    ):
+        yield
 
 
 def search(
@@ -114,7 +163,7 @@ def search(
     """
     found = Search()
     started = time.perf_counter()
-    with guarded(getattr(scenario, "__globals__", {})):
+    with exploring(scenario, options):
         more = True
         while more:
             execution = run_once(scenario, strategy, options)

@@ -4,18 +4,25 @@ Where two executions have come to the same state, all that can follow is the sam
 between them make a graph, and a search is complete once every choice in it was taken. How many interleavings lead to a
 state does not count any more, only how many states there are.
 
+An execution that comes back to a state it has been in could go round for ever. That is a bug if nobody who could go on
+is left out (a livelock), or if one task goes round alone and never gives way (a soft lockup): such a round is followed
+up to the step limit, so that the verdict is that of an execution and can be replayed.
+
 An execution can only start at the beginning. So that it is worth its way, it does not stop at a state that is known:
 it goes on to the nearest choice that nobody has taken yet, and ends where there is none ahead.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from heapq import heappop, heappush
+from itertools import cycle
 
 from kwlab.explore.depth_first import guarantee
 from kwlab.explore.state import StateKeys
 from kwlab.explore.strategy import non_deterministic, preferred, signature
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
+from kwlab.runtime.model_ops import LOOKS
 
 __all__ = ["Merging"]
 
@@ -25,13 +32,14 @@ LOOK_AHEAD = 200  # states that are looked at to find the nearest open one
 class State:
     """A state in which more than one task can go on."""
 
-    __slots__ = ("depth", "following", "parent", "seen", "untried")
+    __slots__ = ("depth", "following", "gone_round", "parent", "seen", "untried")
 
     def __init__(self, seen: list[int], untried: list[int], parent: "tuple[State, int] | None") -> None:
         self.seen = seen
         self.untried = untried  # numbers of tasks, the next to be tried last
         self.following: dict[int, State | None] = {}  # by chosen task; None: it ended before another choice
         self.parent = parent  # the choice that led here first
+        self.gone_round = False
         self.depth: int = parent[0].depth + 1 if parent is not None else 0
 
 
@@ -51,7 +59,9 @@ class Merging:
         self._root: State | None = None
         self._plan: list[int] = []  # choices that lead to something untried, the next one last
         self._came_from: tuple[State, int] | None = None
-        self._visited: set[State] = set()
+        self._visited: dict[State, tuple[int, int]] = {}  # how many choices and steps came before it
+        self._choices: list[tuple[State, int]] = []
+        self._round: Iterator[int] | None = None  # the choices of a round that is gone for ever
         self._runtime: ModelRuntime | None = None
         self._preemptions = 0
 
@@ -63,14 +73,22 @@ class Merging:
     def begin(self, runtime: ModelRuntime) -> None:
         self._runtime = runtime
         self._came_from = None
-        self._visited = set()
+        self._visited = {}
+        self._choices = []
+        self._round = None
         self._preemptions = 0
 
     def choose(self, enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
+        if self._round is not None:
+            number = next(self._round)
+            return next((task for task in enabled if task.id == number), None)
         state = self._arrive(enabled, me)
-        if state is None or state in self._visited:
+        if state is None:
             return None
-        self._visited.add(state)
+        if state in self._visited:
+            return self._again(state, enabled)
+        assert self._runtime is not None
+        self._visited[state] = len(self._choices), len(self._runtime.schedule)
         if state.untried:
             self._plan = []
             number = me.id if me.id in state.untried else state.untried[-1]
@@ -82,9 +100,32 @@ class Merging:
                     return None
             number = self._plan.pop()
         self._came_from = (state, number)
+        self._choices.append(self._came_from)
         if number != me.id and me in enabled:
             self._preemptions += 1
         return next(task for task in enabled if task.id == number)
+
+    def _again(self, state: State, enabled: list[ModelTask]) -> ModelTask | None:
+        """This execution has been in `state` before. Go round for ever if that is a bug; else it ends here."""
+        assert self._runtime is not None
+        choice, step = self._visited[state]
+        taken = self._choices[choice:]
+        going = set(self._runtime.schedule[step:])
+        able = {entry >> 8 for passed, _ in taken for entry in passed.seen}
+        if not able <= going and (len(going) > 1 or not self._hogs(self._runtime.all_tasks[going.pop()], taken, step)):
+            return None
+        if state.gone_round:
+            return None
+        state.gone_round = True
+        self._round = cycle([number for _, number in taken])
+        number = next(self._round)
+        return next(task for task in enabled if task.id == number)
+
+    @staticmethod
+    def _hogs(task: ModelTask, taken: "list[tuple[State, int]]", step: int) -> bool:
+        """True if `task`, alone in this round, does not pause in it, and does more than look at something."""
+        done = {entry & 0xFF for passed, number in taken for entry in passed.seen if entry >> 8 == number}
+        return task.yielded <= step and not done <= LOOKS
 
     def _arrive(self, enabled: list[ModelTask], me: ModelTask) -> State | None:
         """The state that this is; None if a way with fewer preemptions leads here too."""

@@ -1,8 +1,7 @@
 """One execution again, exactly: follow a schedule."""
 
-from kwlab.explore.engine import Execution, Options, Scenario, run_once
+from kwlab.explore.engine import Execution, Options, Scenario, exploring, run_once
 from kwlab.runtime.model import Ending, ModelRuntime
-from kwlab.runtime.model_guard import guarded
 from kwlab.runtime.model_objects import ModelTask
 
 __all__ = ["Follow", "ScheduleError", "replay", "too_long"]
@@ -53,8 +52,9 @@ class Follow:
 def replay(scenario: Scenario, schedule: list[int], options: Options | None = None) -> Execution:
     """Run `scenario` along `schedule`. Errors: `ScheduleError` if it does not fit."""
     strategy = Follow(schedule)
-    with guarded(getattr(scenario, "__globals__", {})):
-        execution = run_once(scenario, strategy, options or Options())
+    options = options or Options()
+    with exploring(scenario, options):
+        execution = run_once(scenario, strategy, options)
     if len(execution.schedule) < len(schedule):
         raise too_long(schedule, execution.schedule)
     return execution

@@ -12,7 +12,7 @@ from kwlab.explore.canonical import Canonical
 from kwlab.explore.frames import READABLE, Opaque, Suspended, chain
 from kwlab.runtime import reports
 from kwlab.runtime.model import ModelRuntime
-from kwlab.runtime.model_objects import ModelTask
+from kwlab.runtime.model_objects import ModelTask, unobserved
 from kwlab.runtime.states import TASK_DEAD
 
 __all__ = ["StateKeys"]
@@ -39,7 +39,8 @@ class StateKeys:
             self._runtime = runtime
             self._frames.clear()
         try:
-            return self._key(runtime, me)
+            with unobserved(me):
+                return self._key(runtime, me)
         except Opaque as error:
             self.opaque[str(error)] = None
             return None
@@ -57,6 +58,8 @@ class StateKeys:
         ref(clock)
         ref(runtime.timer_base)
         ref(runtime.result)
+        for extra in runtime.extra_state:
+            ref(extra())
         canonical.refs(runtime.log.lines)
         canonical.refs([message for task, message in reports.noted if getattr(task, "runtime", None) is runtime])
         return canonical.digest()

@@ -31,7 +31,11 @@ class Strategy(Protocol):
         """A new execution starts."""
 
     def choose(self, enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
-        """Who of `enabled` goes on; `me` ran up to here. None: this execution is not worth finishing."""
+        """Who of `enabled` goes on; `me` ran up to here. None: this execution is not worth finishing.
+
+        Whoever looks into structs to find out does it in a block ``with unobserved(me):``, or the race detector takes
+        it for accesses of `me`.
+        """
 
     def end(self, ending: Ending) -> bool:
         """The execution is over; True if there is another one to try."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from kwlab.explore.engine import Options, Scenario, run_once
+from kwlab.explore.engine import Options, Scenario, exploring, run_once
 from kwlab.explore.labels import Labels, is_worker
 from kwlab.explore.places import Places
 from kwlab.explore.replay import Follow, too_long
@@ -13,8 +13,7 @@ from kwlab.explore.snapshot import Snapshots
 from kwlab.explore.trace_format import BugNote, State, Step, TaskNote, Trace, TraceEvent
 from kwlab.runtime.base import local, probes
 from kwlab.runtime.model import Ending, ModelRuntime
-from kwlab.runtime.model_guard import guarded
-from kwlab.runtime.model_objects import ModelTask
+from kwlab.runtime.model_objects import ModelTask, unobserved
 from kwlab.runtime.model_ops import NAMES
 
 __all__ = ["Trace", "record"]
@@ -29,8 +28,9 @@ def record(
     `stop` the execution ends where the schedule does, and `Trace.enabled` says who could have gone on. `options` must
     be those of the search that found the schedule. Errors: `ScheduleError` if the schedule does not fit.
     """
-    recorder = _Recorder(scenario, list(schedule or ()), options or Options(), stop)
-    with guarded(getattr(scenario, "__globals__", {})):
+    options = options or Options()
+    recorder = _Recorder(scenario, list(schedule or ()), options, stop)
+    with exploring(scenario, options):
         return recorder.run()
 
 
@@ -89,7 +89,8 @@ class _Recorder:
         if self.stop and len(self.runtime.schedule) >= len(self.schedule):
             self.enabled = tuple(task.id for task in enabled)
             return None
-        self._finish(self.snapshots.take(me))
+        with unobserved(me):
+            self._finish(self.snapshots.take(me))
         chosen = self.follow.choose(enabled, me)
         self._start(chosen, enabled, me)
         return chosen
@@ -132,9 +133,11 @@ class _Recorder:
             self.observer(task, op, target, result)
 
     def _probe(self, name: str, subject: Any, fields: dict[str, Any]) -> None:
-        if getattr(getattr(local, "task", None), "runtime", None) is not self.runtime:
+        task = getattr(local, "task", None)
+        if not isinstance(task, ModelTask) or task.runtime is not self.runtime:
             return
-        labelled = self._labelled(name, subject, fields)
+        with unobserved(task):
+            labelled = self._labelled(name, subject, fields)
         self.events.append(TraceEvent(name, labelled))
         self.details.append(told(name, labelled.get("work", "")))
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 import kwlab.worker
 from kwlab.museum.variant import Edit, make_variant
@@ -29,7 +30,7 @@ class Exhibit:
     edits: tuple[Edit, ...] = ()
     fixed: Scenario | None = None
     fix: str = ""
-    options: dict[str, object] = field(default_factory=dict)  # for check()
+    options: dict[str, Any] = field(default_factory=dict)  # for check() and for Options
 
     def wrong_module(self) -> ModuleType:
         """The worker with the bug in it; today's worker for a trap."""

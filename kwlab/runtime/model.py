@@ -45,8 +45,8 @@ class Ending:
     """How an execution ended: a `kind` and a `sentence`, and in which task if it was one that did it.
 
     Kinds: ``done`` (nothing left to do), ``stuck`` (tasks sleep or wait, nobody can go on), ``error`` (an exception
-    left a task), ``endless`` (the step limit), ``pruned`` (not wanted any more), ``diverged`` (it did not do what
-    `ModelRuntime.follow` expects), or what `ModelRuntime.fail` was told.
+    left a task), ``endless`` and ``soft lockup`` (the step limit), ``pruned`` (not wanted any more), ``diverged`` (it
+    did not do what `ModelRuntime.follow` expects), or what `ModelRuntime.fail` was told.
     """
 
     kind: str
@@ -97,6 +97,9 @@ class ModelRuntime:
         self.ended_at: TracebackType | None = None  # where `fail` was called, if that ended it
         self.crash: BaseException | None = None
         self.result: object = None  # what the scenario returned
+        self.monitor: Any = None  # of invariants, see `kwlab.explore.invariants`
+        self.extra_state: list[Callable[[], object]] = []  # what else the future depends on
+        self.born: Callable[[ModelTask], object] | None = None  # called with every new task
         self._freeze = ModelBits(self)
         self._stopping = False
         self._swallowed = 0
@@ -243,7 +246,7 @@ class ModelRuntime:
             self.ending = Ending("stuck" if any(not task.is_device for task in self.live) else "done")
             return None
         if len(self.schedule) >= self.limit:
-            self.ending = Ending("endless", f"still going on after {self.limit} steps", me)
+            self.ending = self._endless(me)
             return None
         if len(enabled) == 1 and not self.every_step:
             return enabled[0]
@@ -255,6 +258,20 @@ class ModelRuntime:
         if chosen is None:
             self.ending = self.ending or Ending("pruned")
         return chosen
+
+    def _endless(self, task: ModelTask) -> Ending:
+        """The step limit is reached. Who took all of the second half without a pause keeps the others waiting."""
+        recent = self.schedule[self.limit // 2 :]
+        others = any(
+            other is not task
+            and not other.is_device
+            and (other.op > DEVICE or other.op == LOCK or (other.op == SCHEDULE and not other._state))
+            for other in self.live
+        )
+        if others and task.yielded < self.limit // 2 and all(number == task.id for number in recent):
+            why = "no schedule(), no cond_resched(), and others wait for the CPU"
+            return Ending("soft lockup", f"{task.name} goes on and on and never gives way: {why}", task)
+        return Ending("endless", f"still going on after {self.limit} steps", task)
 
     def _refuse(self) -> None:
         me = getattr(local, "task", None)
@@ -320,6 +337,8 @@ class ModelRuntime:
             task.born = self.running.last_step
         self.all_tasks.append(task)
         self.live.append(task)
+        if self.born is not None:
+            self.born(task)
         return task
 
     def attach(self, device: Device) -> ModelTask:

@@ -31,7 +31,7 @@ from kwlab.runtime.states import MAX_COMM, PF_NOFREEZE, TASK_DEAD, TASK_RUNNING,
 if TYPE_CHECKING:
     from kwlab.runtime.model import ModelRuntime
 
-__all__ = ["ModelBits", "ModelCompletion", "ModelSpinLock", "ModelTask"]
+__all__ = ["ModelBits", "ModelCompletion", "ModelSpinLock", "ModelTask", "unobserved"]
 
 
 class ModelTask:
@@ -46,6 +46,7 @@ class ModelTask:
         "born",
         "carrier",
         "entry",
+        "epoch",
         "held",
         "id",
         "irqs_off",
@@ -58,6 +59,7 @@ class ModelTask:
         "op",
         "runtime",
         "target",
+        "unseen",
         "yielded",
     )
 
@@ -82,6 +84,8 @@ class ModelTask:
         self.born = 0  # the step in which it was spawned
         self.last_step = 0  # the step in which it was chosen last
         self.yielded = 0  # the step of its last voluntary pause
+        self.epoch: Any = None  # what a race detector keeps of it
+        self.unseen = 0  # in how many `unobserved` blocks it is
 
     @property
     def pid(self) -> int:
@@ -166,7 +170,8 @@ class ModelTask:
         runtime = self.runtime
         runtime.field_key(struct, field)
         me = runtime.announce(READ, struct, field)
-        value = getattr(struct, field)
+        with unobserved(me):  # as a plain access
+            value = getattr(struct, field)
         if runtime.observer is not None:
             runtime.observer(me, READ, struct, field)
         return value
@@ -175,7 +180,8 @@ class ModelTask:
         runtime = self.runtime
         runtime.field_key(struct, field)
         me = runtime.announce(WRITE, struct, field)
-        setattr(struct, field, value)
+        with unobserved(me):
+            setattr(struct, field, value)
         if runtime.observer is not None:
             runtime.observer(me, WRITE, struct, field)
 
@@ -184,6 +190,23 @@ class ModelTask:
 
     def __repr__(self) -> str:
         return f"<task {self.name} id={self.id} {task_state_to_char(self._state)}>"
+
+
+class unobserved:
+    """While the block runs, what `task` looks at is nothing that it does: for strategies and observers."""
+
+    __slots__ = ("epoch", "task")
+
+    def __init__(self, task: ModelTask) -> None:
+        self.task = task
+
+    def __enter__(self) -> None:
+        self.epoch, self.task.epoch = self.task.epoch, None
+        self.task.unseen += 1
+
+    def __exit__(self, *error: object) -> None:
+        self.task.epoch = self.epoch
+        self.task.unseen -= 1
 
 
 class ModelSpinLock:
@@ -309,8 +332,11 @@ class ModelCompletion:
         runtime = self.runtime
         if runtime.running is None:
             return self.count > 0
-        runtime.announce(TEST_COMPLETION, self, False)
-        return self.count > 0
+        me = runtime.announce(TEST_COMPLETION, self, False)
+        done = self.count > 0
+        if runtime.observer is not None:
+            runtime.observer(me, TEST_COMPLETION, self, done)
+        return done
 
     def __repr__(self) -> str:
         return f"<completion {self.name} done={self.count}>"

@@ -13,6 +13,7 @@ __all__ = [
     "EXIT",
     "HOLD",
     "LOCK",
+    "LOOKS",
     "NAMES",
     "PROGRAM",
     "READ",
@@ -51,6 +52,9 @@ LOCK, SCHEDULE, WAIT, DEVICE = range(4)
 # No scheduling points but part of the step before: an unlock can always be moved to right behind what the task did
 # before, a new task does nothing until it is woken, and a reference to a task only counts once the task has exited.
 UNLOCK, SPAWN, HOLD = 17, 18, 19
+
+# They change nothing for anybody: a task that does only these waits for another.
+LOOKS = frozenset((READ_STATE, TEST_BIT, TEST_COMPLETION, CLOCK, READ))
 
 NAMES = (
     "lock",

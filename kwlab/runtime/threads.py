@@ -40,6 +40,8 @@ HUNG_TASK_TIMEOUT = 120.0  # seconds in state D until the sleeper reports itself
 class ThreadTask:
     """One OS thread as a task."""
 
+    epoch = None  # no race detector watches real threads
+
     __slots__ = (
         "__weakref__",
         "_acquire",

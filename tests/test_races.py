@@ -1,0 +1,384 @@
+"""The race detector: what puts two accesses in order, what is reported, and that nobody else notices it."""
+
+import threading
+import time
+from collections.abc import Callable
+from types import MemberDescriptorType
+
+import pytest
+
+from kwlab import (
+    DEFINE_KTHREAD_WORK,
+    READ_ONCE,
+    TASK_INTERRUPTIBLE,
+    WRITE_ONCE,
+    KthreadWork,
+    KthreadWorker,
+    ListHead,
+    Struct,
+    complete,
+    completion_done,
+    current,
+    init_completion,
+    kthread_create,
+    kthread_destroy_worker,
+    kthread_queue_work,
+    kthread_run,
+    kthread_run_worker,
+    raw_spin_lock_init,
+    schedule,
+    set_current_state,
+    try_wait_for_completion,
+    wait_for_completion,
+    wake_up_process,
+)
+from kwlab.explore import Options, Verdict, check, join, record, replay
+from kwlab.explore.depth_first import DepthFirst
+from kwlab.museum import EXHIBITS, Edit, make_variant
+
+
+class Box(Struct):
+    """A struct as a learner writes it."""
+
+    value: int
+
+
+class Slotted(Struct):
+    __slots__ = ("value",)
+    value: int
+
+
+Body = Callable[[Struct], object]
+ENOUGH = 300  # executions: a race shows in whatever order tasks run
+
+
+def two(first: Body, second: Body, make: type[Struct] = Slotted) -> Verdict:
+    """Two tasks, one struct; nothing but what they do themselves puts them in order."""
+
+    def scenario() -> None:
+        box = make()
+        join(
+            kthread_run(lambda _: first(box) and 0, None, "one"), kthread_run(lambda _: second(box) and 0, None, "two")
+        )
+
+    return check(scenario, races=True, executions=ENOUGH)
+
+
+def read(box: Struct) -> None:
+    box.value  # type: ignore[attr-defined]  # noqa: B018
+
+
+def write(box: Struct) -> None:
+    box.value = 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("make", [Box, Slotted])
+@pytest.mark.parametrize(("first", "second", "races"), [(read, write, True), (write, write, True), (read, read, False)])
+def test_two_accesses_and_at_least_one_a_write(make: type[Struct], first: Body, second: Body, races: bool) -> None:
+    verdict = two(first, second, make)
+    assert verdict.ok is not races
+    assert verdict.bug is None or verdict.bug.kind == "data race"
+
+
+def test_the_report_names_both_lines_functions_and_locks() -> None:
+    def scenario() -> None:
+        box, lock = Box(), raw_spin_lock_init("box.lock")
+
+        def careful(_: object) -> None:
+            with lock:
+                box.value += 1
+
+        def careless(_: object) -> None:
+            box.value += 1
+
+        join(kthread_run(careful, None, "one"), kthread_run(careless, None, "two"))
+
+    first = scenario.__code__.co_firstlineno
+    verdict = check(scenario, races=True, executions=ENOUGH)
+    assert verdict.bug is not None
+    assert verdict.bug.sentence == (
+        f"Box.value: one writes it in careful(), test_races.py:{first + 5}, holding box.lock; two reads it in "
+        f"careless(), test_races.py:{first + 8}, holding no lock; nothing puts the two in order"
+    )
+    assert verdict.executions == 1, "no interleaving has to go wrong for a race to show"
+    options = Options(races=True)
+    assert str(replay(scenario, verdict.schedule, options).bug) == str(verdict.bug)
+    trace = record(scenario, verdict.schedule, options)
+    assert trace.bug is not None
+    assert trace.bug.sentence == verdict.bug.sentence
+
+
+def handing_over(how: str, proper: bool) -> None:
+    """main writes and hands over by `how`, a task takes and reads; not `proper`: it reads before it takes."""
+    box = Slotted()
+    lock, done = raw_spin_lock_init("lock"), init_completion("done")
+    bits = current().runtime.bits()
+    ready = Slotted()
+
+    def take() -> bool:
+        if how == "lock":
+            with lock:
+                return bool(ready.value)
+        if how == "complete, wait":
+            wait_for_completion(done)
+        elif how == "complete, try_wait":
+            return try_wait_for_completion(done)
+        elif how == "complete, done":
+            return completion_done(done)
+        elif how == "bit":
+            return bits.test_bit(0)
+        elif how == "wake-up":
+            set_current_state(TASK_INTERRUPTIBLE)
+            schedule()
+        return True
+
+    def taker(_: object) -> None:
+        if not proper:
+            read(box)
+        if take():
+            read(box)
+
+    task = kthread_run(taker, None, "taker")
+    write(box)
+    if how == "lock":
+        with lock:
+            write(ready)
+    elif how.startswith("complete"):
+        complete(done)
+    elif how == "bit":
+        bits.set_bit(0)
+    elif how == "wake-up":
+        while not wake_up_process(task):
+            wait_for_completion(init_completion("never"))
+    join(task)
+
+
+@pytest.mark.parametrize("how", ["lock", "complete, wait", "complete, try_wait", "complete, done", "bit", "wake-up"])
+def test_what_puts_accesses_in_order(how: str) -> None:
+    allow = ["deadlock"]  # a wake-up that comes too early wakes nobody
+    assert check(lambda: handing_over(how, proper=True), races=True, allow=allow, executions=ENOUGH).ok
+    verdict = check(lambda: handing_over(how, proper=False), races=True, allow=allow, executions=ENOUGH)
+    assert verdict.bug is not None
+    assert verdict.bug.kind == "data race"
+
+
+def test_starting_a_thread_and_waiting_for_its_end() -> None:
+    def scenario() -> None:
+        box = Slotted()
+        task = kthread_create(lambda _: write(box), None, "late")
+        write(box)
+        wake_up_process(task)
+        join(task)
+        write(box)
+
+    assert check(scenario, races=True, executions=ENOUGH).ok
+
+    def too_early() -> None:
+        box = Slotted()
+        task = kthread_create(lambda _: write(box), None, "late")
+        wake_up_process(task)
+        write(box)
+        join(task)
+
+    assert not check(too_early, races=True, executions=ENOUGH).ok
+
+
+def test_waking_a_running_task_hands_over_nothing() -> None:
+    def scenario() -> None:
+        box = Slotted()
+
+        def sleeper(_: object) -> None:
+            set_current_state(0)
+            read(box)
+
+        task = kthread_run(sleeper, None, "sleeper")
+        write(box)
+        assert not wake_up_process(task), "it never sleeps"
+        join(task)
+
+    verdict = check(scenario, races=True, executions=ENOUGH)
+    assert verdict.bug is not None
+    assert verdict.bug.kind == "data race"
+
+
+def test_marked_accesses_race_only_with_unmarked_ones() -> None:
+    def mark_read(box: Struct) -> None:
+        READ_ONCE(box, "value")
+
+    def mark_write(box: Struct) -> None:
+        WRITE_ONCE(box, "value", 2)
+
+    for make in (Box, Slotted):
+        assert two(mark_read, mark_write, make).ok
+        assert two(mark_write, mark_write, make).ok
+        assert two(mark_read, read, make).ok
+        assert not two(mark_read, write, make).ok
+        assert not two(mark_write, read, make).ok
+        assert not two(write, mark_write, make).ok
+        assert not two(read, mark_write, make).ok
+
+
+def test_a_racy_field_is_left_alone() -> None:
+    class Racy(Box):
+        DATA_RACY = frozenset({"value"})
+
+    class RacySlot(Struct):
+        __slots__ = ("value",)
+        DATA_RACY = frozenset({"value"})
+        value: int
+
+    assert two(read, write, Racy).ok
+    assert two(read, write, RacySlot).ok
+
+
+def test_what_is_embedded_is_an_address() -> None:
+    class Device(Struct):
+        work: KthreadWork
+
+    def scenario() -> None:
+        device = Device()
+        lock = raw_spin_lock_init("device.lock")
+
+        def body(_: object) -> None:
+            with lock:
+                device.work.canceling += 1
+
+        join(kthread_run(body, None, "one"), kthread_run(body, None, "two"))
+
+    assert check(scenario, races=True, executions=ENOUGH).ok
+
+
+def test_a_class_made_while_exploring_is_observed_and_let_go() -> None:
+    made: list[type] = []
+
+    def scenario() -> None:
+        class Inner(Struct):
+            __slots__ = ("value",)
+            value: int
+
+        made.append(Inner)
+        box = Inner()
+        join(kthread_run(lambda _: write(box), None, "one"), kthread_run(lambda _: write(box), None, "two"))
+
+    verdict = check(scenario, races=True, executions=ENOUGH)
+    assert verdict.bug is not None
+    assert "Inner.value" in verdict.bug.sentence
+    assert isinstance(vars(made[0])["value"], MemberDescriptorType)
+
+
+def test_the_classes_are_as_they_were_afterwards() -> None:
+    def snapshot() -> list[dict[str, object]]:
+        classes = (Struct, ListHead, KthreadWork, KthreadWorker, Box, Slotted)
+        return [{name: value for name, value in vars(cls).items() if not name.startswith("_plain_")} for cls in classes]
+
+    two(read, write)  # the first time, structs keep their members' types
+    before = snapshot()
+    two(read, write)
+    assert snapshot() == before
+    with pytest.raises(KeyboardInterrupt):
+        check(interrupted, races=True)
+    assert snapshot() == before
+
+
+def interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+UNLOCKED = (
+    Edit("        work, lock = None, worker.lock\n        lock.acquire()\n", "        work = None\n"),
+    Edit(
+        "            worker.current_work = work\n        finally:\n            lock.release()\n",
+        "            worker.current_work = work\n        finally:\n            pass\n",
+    ),
+)
+
+
+def test_the_unlocked_list_is_found_at_once() -> None:
+    def scenario() -> None:
+        w = make_variant("unlocked", UNLOCKED)
+        worker = w.kthread_run_worker(0, "worker")
+        for _ in range(2):
+            w.kthread_queue_work(worker, w.DEFINE_KTHREAD_WORK(lambda work: None))
+        w.kthread_destroy_worker(worker)
+
+    verdict = check(scenario, races=True, executions=ENOUGH)
+    assert verdict.bug is not None
+    assert verdict.bug.kind == "data race"
+    assert "worker reads it in kthread_worker_fn(), worker.py[unlocked]:" in verdict.bug.sentence
+    assert "holding no lock" in verdict.bug.sentence
+    assert "holding worker.lock" in verdict.bug.sentence
+    assert verdict.executions <= 100
+
+
+@pytest.mark.parametrize("shown", EXHIBITS, ids=lambda shown: shown.name)
+def test_no_false_alarm(shown: object) -> None:
+    verdict = check(shown.right, races=True, executions=100)  # type: ignore[attr-defined]
+    assert verdict.ok, verdict
+    assert verdict.races.startswith(("every one of the", "all interleavings"))
+
+
+def interleaved() -> None:
+    box = Slotted()
+    task = kthread_run(lambda _: read(box), None, "one")
+    read(box)
+    join(task)
+
+
+def test_the_verdict_tells_the_race_guarantee_apart() -> None:
+    assert check(lambda: None).races == "not looked for"
+    assert check(interleaved, races=True, strategy=DepthFirst()).races == "all interleavings"
+    cut = check(lambda: handing_over("lock", proper=True), races=True, executions=3)
+    assert cut.races == "every one of the 3 executions run"
+
+
+def test_an_allowed_race_is_not_looked_for() -> None:
+    def scenario() -> None:
+        box = Box()
+        join(kthread_run(lambda _: write(box), None, "one"), kthread_run(lambda _: write(box), None, "two"))
+
+    assert check(scenario, races=True, allow=["data race"], executions=ENOUGH).races == "not looked for"
+
+
+def test_the_thread_baton_sees_the_same_race() -> None:
+    def scenario() -> None:
+        box = Slotted()
+        join(kthread_run(lambda _: write(box), None, "one"), kthread_run(lambda _: read(box), None, "two"))
+
+    greenlet = check(scenario, races=True, executions=ENOUGH)
+    assert str(check(scenario, races=True, options=Options(backend="thread")).bug) == str(greenlet.bug)
+
+
+@pytest.mark.threads
+def test_live_workers_on_real_threads_are_left_alone() -> None:
+    live = kthread_run_worker(0, "live")
+    more, ran = threading.Event(), []
+
+    def body(work: KthreadWork) -> None:
+        ran.append(1)
+        if not more.is_set():
+            kthread_queue_work(live, work)
+
+    kthread_queue_work(live, DEFINE_KTHREAD_WORK(body))
+
+    def scenario() -> None:
+        worker = kthread_run_worker(0, "model")
+        kthread_queue_work(worker, DEFINE_KTHREAD_WORK(lambda work: None))
+        kthread_destroy_worker(worker)
+
+    for _ in range(30):  # observers come and go under the live worker's hands
+        before = len(ran)
+        verdict = check(scenario, races=True, executions=20)
+        assert verdict.ok, verdict
+        assert live_wait(lambda before=before: len(ran) > before), "the live worker ran works meanwhile"
+    more.set()
+    kthread_destroy_worker(live)
+
+
+def live_wait(condition: Callable[[], bool]) -> bool:
+    """Give the live worker the CPU until `condition` holds; False after 20 seconds."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0)
+    return True
