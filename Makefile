@@ -44,7 +44,7 @@ test: $(STAMP) ## run every check: format, lint, types, tests, notebooks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest $(NBVAL) tests $(wildcard notebooks) $(PYTEST_ARGS)
+	KWLAB_PROGRESS=off $(BIN)/pytest $(NBVAL) tests $(wildcard notebooks) $(PYTEST_ARGS)
 
 .PHONY: format
 format: $(STAMP) ## format the code and mend what the linter can mend

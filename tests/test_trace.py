@@ -315,7 +315,7 @@ def test_events_carry_labels() -> None:
 
 def test_a_schedule_that_does_not_fit_is_refused_and_nothing_stays_behind() -> None:
     before = list(probes)
-    with pytest.raises(ScheduleError, match="step 0 wants task 5"):
+    with pytest.raises(ScheduleError, match="step 1 wants task 5"):
         record(two_works, [5])
     with pytest.raises(ScheduleError, match="everything was over after"):
         record(two_works, [*record(two_works).schedule, 0])

@@ -19,6 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+os.environ.setdefault("KWLAB_PROGRESS", "off")  # a line that comes only on slow machines is not to be stored
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BYTES = 300_000
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"

@@ -8,9 +8,12 @@ It is run again for every interleaving, so everything it shares it must make its
 from collections.abc import Iterable
 
 from kwlab.explore.bounding import CompleteFirst, IterativeBounding
-from kwlab.explore.engine import Options, Scenario, Search, search
+from kwlab.explore.engine import Execution, Options, Scenario, Search, search
 from kwlab.explore.invariants import chosen
+from kwlab.explore.minimise import minimise
 from kwlab.explore.problems import KINDS
+from kwlab.explore.progress import Progress
+from kwlab.explore.replay import signed
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.verdict import Verdict
 from kwlab.kthread import to_kthread
@@ -66,9 +69,24 @@ def check(
         strategy = IterativeBounding(bound) if bound is not None else CompleteFirst(executions, seconds)
     elif bound is not None:
         raise ValueError("check(bound=..., strategy=...): a strategy has its own bound; give one of the two")
-    found = search(scenario, strategy, options, executions=executions, seconds=seconds)
+    progress = Progress()
+
+    def after(execution: Execution, so_far: Search) -> None:
+        progress.update(so_far, strategy)
+
+    try:
+        found = search(scenario, strategy, options, executions=executions, seconds=seconds, after=after)
+    finally:
+        progress.close()
+    return _verdict(scenario, strategy, options, found)
+
+
+def _verdict(scenario: Scenario, strategy: Strategy, options: Options, found: Search) -> Verdict:
     known = strategy.guarantee() if found.complete or isinstance(strategy, (IterativeBounding, CompleteFirst)) else ""
-    return Verdict(
+    notes = [f"some states were not merged: {why}" for why in getattr(strategy, "opaque", ())]
+    if found.interrupted:
+        notes.append("interrupted by Ctrl-C: this is what was found by then")
+    verdict = Verdict(
         found.bug,
         known or f"{found.executions:,} interleavings",
         races=_race_guarantee(strategy, found) if options.races else "not looked for",
@@ -76,9 +94,18 @@ def check(
         steps=found.steps,
         states=strategy.states,
         seconds=found.seconds,
-        schedule=found.schedule,
-        notes=[f"some states were not merged: {why}" for why in getattr(strategy, "opaque", ())],
+        notes=notes,
+        scenario=scenario,
+        options=options,
     )
+    if found.bug is not None:
+        simplest = minimise(scenario, found.schedule, found.bug, options)
+        if simplest is None:
+            verdict.schedule = signed(scenario, found.schedule, options)
+        else:
+            verdict.bug, verdict.schedule = simplest.bug, simplest.schedule
+            verdict.preemptions, verdict.fewest = simplest.preemptions, simplest.proven
+    return verdict
 
 
 def _race_guarantee(strategy: Strategy, found: Search) -> str:

@@ -60,6 +60,16 @@ class DepthFirst:
             self._preemptions += 1
         return chosen
 
+    @property
+    def frontier(self) -> int:
+        """How many branches are known and not yet tried."""
+        return sum(len(choice.todo) - 1 for choice in self._path)
+
+    @property
+    def preemptions(self) -> int:
+        """Of the execution under way, or just ended."""
+        return self._preemptions
+
     def _alternatives(self, enabled: list[ModelTask], me: ModelTask) -> list[int]:
         if self.bound is not None and self._preemptions >= self.bound and me in enabled:
             self.cut = True

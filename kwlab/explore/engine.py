@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
+from kwlab.explore.ctrl_c import ctrl_c
 from kwlab.explore.fields import observed_fields
 from kwlab.explore.invariants import Monitor, swapped_back
 from kwlab.explore.problems import Bug, bug_of
@@ -75,6 +76,7 @@ class Search:
     bug: Bug | None = None
     schedule: list[int] = field(default_factory=list)
     complete: bool = False  # the strategy has nothing left to try
+    interrupted: bool = False  # by Ctrl-C
 
 
 def run_once(
@@ -157,14 +159,14 @@ def search(
     stop_at_bug: bool = True,
     after: Callable[[Execution, Search], bool | None] | None = None,
 ) -> Search:
-    """Run until the strategy is done, a bug is found, or a budget is used up.
+    """Run until the strategy is done, a bug is found, a budget is used up, or Ctrl-C is pressed.
 
     `after` is called behind each execution with it and the search so far; returning True ends the search.
     """
     found = Search()
     started = time.perf_counter()
-    with exploring(scenario, options):
-        more = True
+    more = True
+    with exploring(scenario, options), ctrl_c() as interrupt, _until_interrupted(found):
         while more:
             execution = run_once(scenario, strategy, options)
             found.executions += 1
@@ -178,9 +180,20 @@ def search(
             if stop or (found.bug is not None and stop_at_bug):
                 break
             more = strategy.end(execution.ending)
+            if interrupt.pressed and more:
+                raise KeyboardInterrupt
             if (executions is not None and found.executions >= executions) or (
                 seconds is not None and found.seconds >= seconds
             ):
                 break
-        found.complete = not more
+    found.complete = not more
     return found
+
+
+@contextmanager
+def _until_interrupted(found: Search) -> Iterator[None]:
+    """A Ctrl-C ends the block, and what was found by then counts."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        found.interrupted = True

@@ -14,6 +14,7 @@ from kwlab.runtime.model_ops import (
     EXIT,
     LOCK,
     PROGRAM,
+    READ,
     READ_STATE,
     SCHEDULE,
     SET_BIT,
@@ -25,7 +26,9 @@ from kwlab.runtime.model_ops import (
     UNLOCK,
     WAIT,
     WAKE,
+    WRITE,
     describe,
+    target_name,
 )
 from kwlab.runtime.states import TASK_PARKED, TASK_RUNNING, task_state_to_char
 
@@ -52,7 +55,7 @@ def deed(runtime: ModelRuntime, task: ModelTask, slept: bool) -> str:
     if op == WAIT:
         return f"{me} goes on: {target.name} is complete" if slept else f"{me} does not wait: {target.name} is complete"
     if op == DEVICE:
-        return _timer(runtime, me)
+        return _timer(runtime, me) if task.is_device else f"{me} goes on: everybody else sleeps"
     if op == SET_STATE:
         return _announces(me, argument)
     if op == STORE_STATE:
@@ -72,6 +75,10 @@ def deed(runtime: ModelRuntime, task: ModelTask, slept: bool) -> str:
         return f"{me} completes {target.name}: who waits for it may go on"
     if op == TEST_COMPLETION:
         return f"{me} looks whether {target.name} is complete"
+    if op in (READ, WRITE):
+        return (
+            f"{me} {'reads' if op == READ else 'writes'} {target_name(op, target, argument)}, with no lock on purpose"
+        )
     if op == CLOCK:
         return f"{me} looks at the clock (jiffies {target.now})"
     if op == PROGRAM:

@@ -63,7 +63,9 @@ class Snapshots:
         place = self._place(task)
         held = _names(task.held)
         op = task.op
-        if op == DEVICE:
+        if op == DEVICE and not task.is_device and not task.target.ready():
+            return TaskState("D", "waits until everybody else sleeps", place, held)
+        if op == DEVICE and task.is_device:
             return TaskState(letter, "armed" if task.target.ready() else "idle", place, held)
         if op == LOCK and task.target.owner is not None:
             return TaskState(letter, f"waits for lock {task.target.name} held by {task.target.owner.name}", place, held)

@@ -7,31 +7,44 @@ from typing import Any
 from kwlab.explore.engine import Options, Scenario, exploring, run_once
 from kwlab.explore.labels import Labels, is_worker
 from kwlab.explore.places import Places
-from kwlab.explore.replay import Follow, too_long
+from kwlab.explore.replay import Follow
+from kwlab.explore.schedule import Schedule
 from kwlab.explore.sentences import afterwards, changes, deed, look, reported, told
 from kwlab.explore.snapshot import Snapshots
 from kwlab.explore.trace_format import BugNote, State, Step, TaskNote, Trace, TraceEvent
 from kwlab.runtime.base import local, probes
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask, unobserved
-from kwlab.runtime.model_ops import NAMES
+from kwlab.runtime.model_ops import NAMES, target_name
 
-__all__ = ["Trace", "record"]
+__all__ = ["Trace", "record", "scenario_name"]
 
 
 def record(
-    scenario: Scenario, schedule: Sequence[int] | None = None, options: Options | None = None, *, stop: bool = False
+    scenario: Scenario,
+    schedule: str | Sequence[int] | None = None,
+    options: Options | None = None,
+    *,
+    stop: bool = False,
 ) -> Trace:
     """Run `scenario` once and record every step.
 
-    `schedule` says who takes each step; behind its end, or without one, every task goes on as long as it can. With
-    `stop` the execution ends where the schedule does, and `Trace.enabled` says who could have gone on. `options` must
-    be those of the search that found the schedule. Errors: `ScheduleError` if the schedule does not fit.
+    `schedule` (task numbers, or the text of a `Schedule`) says who takes each step; behind its end, or without one,
+    every task goes on as long as it can. With `stop` the execution ends where the schedule does, and `Trace.enabled`
+    says who could have gone on. `options` must be those of the search that found the schedule. Errors: `ScheduleError`
+    if the schedule does not fit.
     """
     options = options or Options()
-    recorder = _Recorder(scenario, list(schedule or ()), options, stop)
+    recorder = _Recorder(scenario, Schedule.read(schedule or ()), options, stop)
     with exploring(scenario, options):
         return recorder.run()
+
+
+def scenario_name(scenario: Scenario) -> str:
+    """What reports call it: the function's name, and for a method whose object has a name, that too."""
+    name = getattr(scenario, "__name__", "scenario")
+    owner = getattr(getattr(scenario, "__self__", None), "name", None)
+    return f"{owner} ({name})" if isinstance(owner, str) else name
 
 
 class _Recorder:
@@ -40,7 +53,7 @@ class _Recorder:
     every_step = True
     states = 0
 
-    def __init__(self, scenario: Scenario, schedule: list[int], options: Options, stop: bool) -> None:
+    def __init__(self, scenario: Scenario, schedule: Schedule, options: Options, stop: bool) -> None:
         self.scenario = scenario
         self.schedule = schedule
         self.options = options
@@ -64,11 +77,10 @@ class _Recorder:
             execution = run_once(self.scenario, self, self.options, self._inspect)
         finally:
             probes.remove(self._probe)
-        if len(execution.schedule) < len(self.schedule):
-            raise too_long(self.schedule, execution.schedule)
+        self.follow.verify(execution.schedule)
         bug = execution.bug
         return Trace(
-            getattr(self.scenario, "__name__", "scenario"),
+            scenario_name(self.scenario),
             tuple(execution.schedule),
             tuple(TaskNote(task.id, task.name, task.is_device) for task in self.runtime.all_tasks),
             self.places.sources,
@@ -118,7 +130,7 @@ class _Recorder:
             index=len(self.steps),
             task=chosen.id,
             op=NAMES[chosen.op],
-            target=getattr(chosen.target, "name", ""),
+            target=target_name(chosen.op, chosen.target, chosen.argument),
             sentence="",
             preemption=preemption,
             enabled=tuple(task.id for task in enabled),

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
-__all__ = ["install", "interruptible"]
+__all__ = ["handler", "install", "interruptible"]
 
 RETRY = 0.001  # seconds until a deferred Ctrl-C is delivered again
 
@@ -52,11 +52,11 @@ def install() -> None:
     """Put the deferring handler before Python's own, in the main thread. A handler of the program's own stays."""
     if threading.current_thread() is not threading.main_thread():
         return
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is not signal.default_int_handler:
+    found = signal.getsignal(signal.SIGINT)
+    if found is not signal.default_int_handler:
         return
-    _state["previous"] = handler
-    signal.signal(signal.SIGINT, _handle)
+    _state["previous"] = found
+    signal.signal(signal.SIGINT, handler)
     _stay_installed_in_notebooks()
 
 
@@ -69,7 +69,8 @@ def _stay_installed_in_notebooks() -> None:
         shell.events.register("pre_run_cell", lambda *_: install())
 
 
-def _handle(signum: int, frame: FrameType | None) -> None:
+def handler(signum: int, frame: FrameType | None) -> None:
+    """The deferring handler."""
     if _inside_section(frame) or _entering_with(frame):
         if not _state["retrying"]:
             _state["retrying"] = True

@@ -30,6 +30,7 @@ __all__ = [
     "WAKE",
     "WRITE",
     "describe",
+    "target_name",
 ]
 
 # These four may have to wait, so they come first: a task with a later one can always be chosen.
@@ -78,6 +79,13 @@ NAMES = (
     "spawn",
     "get_task_struct",
 )
+
+
+def target_name(op: int, target: Any, argument: Any) -> str:
+    """What an announced operation is done to, by name; "" if it has none. Touches nothing that may be freed."""
+    if op in (READ, WRITE):
+        return f"{type(target).__name__}.{argument}"
+    return getattr(target, "name", "")
 
 
 def describe(op: int, target: Any) -> str:
