@@ -16,7 +16,7 @@ __all__ = ["COMMANDS", "main"]
 
 # name: (module, function or Typer in it, one line for `kwlab --help`)
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "bench": ("kwlab.bench.command", "bench", "Measure the worker against ThreadPoolExecutor."),
+    "bench": ("kwlab.bench.command", "bench", "Measure the worker against ThreadPoolExecutor, and the explorer."),
     "trace": ("kwlab.report.command", "trace_app", "Record a kernel's workers, and show what a trace says."),
     "ps": ("kwlab.host.command", "ps", "List the kthread workers of this machine's kernel."),
     "conformance": ("kwlab.scenario.command", "conformance", "Play scenarios and compare with what a kernel answered."),

@@ -4,10 +4,12 @@ The same few executions again and again: ours against a bare greenlet switch, ag
 against frontrun, which runs unmodified Python code opcode by opcode, and with and without what watches or reduces.
 """
 
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from greenlet import getcurrent, greenlet
@@ -30,7 +32,8 @@ __all__ = ["explore"]
 STEP, SWITCH, BATON = "model step", "bare greenlet switch", "model step on OS threads"
 OURS, THEIRS = "kwlab", "frontrun"
 REDUCED, ALONE = "DPOR", "the same executions alone"
-INCREMENTS = 4
+INCREMENTS = 4  # for whole searches
+MANY = 100  # for the cost of a step: so many that the beginning of an execution does not count
 
 
 def locked_counter(increments: int) -> Scenario:
@@ -98,34 +101,21 @@ def alone_cost(scenario: Scenario, schedules: list[list[int]]) -> float:
 
 
 def frontrun_cost(increments: int) -> float:
-    """Seconds per interleaving of the same counter, as frontrun explores it."""
-    import frontrun
-
-    class Counter:
-        def __init__(self) -> None:
-            self.value, self.lock = 0, threading.Lock()
-
-        def add(self) -> None:
-            for _ in range(increments):
-                with self.lock:
-                    self.value += 1
-
-    start = time.perf_counter()
-    found = frontrun.explore(
-        setup=Counter,
-        workers=Counter.add,
-        count=2,
-        invariant=lambda counter: counter.value == 2 * increments,
-        preemption_bound=None,
-        total_timeout=60,
-        stop_on_first=False,
-    )
-    return (time.perf_counter() - start) / int(found.num_explored)
+    """Seconds per interleaving of the same counter, as frontrun explores it: in a process that its command starts."""
+    command = [
+        str(Path(sys.executable).with_name("frontrun")),
+        sys.executable,
+        "-m",
+        "kwlab.bench.frontrun",
+        str(increments),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return float(done.stdout.split()[-1])
 
 
 def explore(size: Size) -> list[Result]:
     """Every ratio of the explorer."""
-    counter = locked_counter(INCREMENTS)
+    counter = locked_counter(MANY)
     results: list[Result] = []
     for name, subject, scenario in (
         ("explore-step", "A step of the model, two tasks and a lock", counter),

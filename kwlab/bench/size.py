@@ -20,7 +20,7 @@ class Size:
     few: int = 10_000
     growth_rounds: int = 5
     steps: int = 200_000
-    explored: int = 1_000
+    explored: int = 200
 
 
 FULL = Size()
@@ -35,5 +35,5 @@ QUICK = Size(
     many=100_000,
     growth_rounds=3,
     steps=20_000,
-    explored=100,
+    explored=40,
 )
