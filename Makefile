@@ -7,9 +7,10 @@ STAMP      := $(VENV)/.installed
 LAB_ARGS   ?=
 PYTEST_ARGS ?=
 
-# What comes from Debian: chromium drives JupyterLab in the tests marked "browser"; trace-cmd reads trace.dat; the test
-# suite of this Python has CPython's own executor tests, which our executor passes too.
-DEBIAN_PACKAGES = python3-venv chromium trace-cmd \
+# What comes from Debian: chromium drives JupyterLab in the tests marked "browser"; trace-cmd reads trace.dat; qemu boots
+# a real kernel for the oracle, gcc (with libelf) builds its module; the test suite of this Python has CPython's own
+# executor tests, which our executor passes too.
+DEBIAN_PACKAGES = python3-venv chromium trace-cmd qemu-system-x86 gcc libelf1 \
   libpython$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite
 
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=30 --nbval-sanitize-with=tests/nbval.cfg

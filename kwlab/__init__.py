@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from kwlab.draw.ring import list_picture
     from kwlab.draw.source import source_picture
     from kwlab.draw.workers import delays_picture, depth_picture, timeline_picture
+    from kwlab.explore.from_events import from_events
     from kwlab.host.kworkers import find_workers, own_workers, what_it_runs
     from kwlab.host.livelab import capture_live
     from kwlab.host.mirror import mirror
@@ -76,6 +77,7 @@ _LATER = {
     "delays_picture": "kwlab.draw.workers",
     "depth_picture": "kwlab.draw.workers",
     "find_workers": "kwlab.host.kworkers",
+    "from_events": "kwlab.explore.from_events",
     "kernel_struct": "kwlab.host.structs",
     "lanes_picture": "kwlab.draw.lanes",
     "list_picture": "kwlab.draw.ring",
@@ -131,6 +133,7 @@ __all__ = [
     "delays_picture",
     "depth_picture",
     "find_workers",
+    "from_events",
     "kernel_struct",
     "lanes_picture",
     "list_picture",

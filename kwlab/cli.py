@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "bench": ("kwlab.bench.command", "bench", "Measure the worker against ThreadPoolExecutor, and the explorer."),
     "trace": ("kwlab.report.command", "trace_app", "Record a kernel's workers, and show what a trace says."),
+    "oracle": ("kwlab.oracle.command", "oracle_app", "Ask a real kernel, under QEMU, what it does in a scenario."),
     "ps": ("kwlab.host.command", "ps", "List the kthread workers of this machine's kernel."),
     "conformance": ("kwlab.scenario.command", "conformance", "Play scenarios and compare with what a kernel answered."),
     "grade": ("kwlab.grade.command", "grade", "Grade an exercise, as check() does in the notebook."),

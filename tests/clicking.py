@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import ipywidgets
+import pytest
 
 
 def everything(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
@@ -22,3 +23,11 @@ def press(button: ipywidgets.Button) -> None:
 
 def shown(widget: ipywidgets.Widget) -> str:
     return " ".join(one.value for one in everything(widget) if isinstance(one, ipywidgets.HTML))
+
+
+def displayed(widget: ipywidgets.Widget, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """The outputs that a cell has in the end that shows `widget`."""
+    outputs: list[dict[str, str]] = []
+    monkeypatch.setattr("kwlab.widgets.pictured.display", lambda bundle, raw: outputs.append(bundle))
+    widget._ipython_display_()
+    return outputs

@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from base64 import b64decode
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -122,6 +123,18 @@ def test_every_picture_stands_alone_and_says_in_words_what_it_shows(make) -> Non
     assert "<script" not in picture.svg
     assert not re.search(r"(?:href|src)=|url\(|\bid=", picture.svg)
     assert picture._repr_mimebundle_() == {"text/plain": picture.label, "text/html": picture.svg}
+
+
+@pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)
+def test_every_picture_can_be_an_image_with_paper_and_words_of_its_own(make) -> None:
+    picture = make()
+    image = ET.fromstring(picture.still.replace(">", "/>"))
+    kind, _, data = image.attrib["src"].partition(",")
+    assert (image.tag, image.attrib["alt"], kind) == ("img", picture.label, "data:image/svg+xml;base64")
+    root = ET.fromstring(b64decode(data))
+    assert [one.tag for one in root][:2] == [f"{SVG}style", f"{SVG}rect"]
+    assert root[1].attrib == {"width": "100%", "height": "100%", "style": "fill:var(--paper)"}
+    assert len(list(root)) == len(list(drawing(picture))) + 1
 
 
 @pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)

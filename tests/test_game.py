@@ -9,6 +9,7 @@ import pytest
 from kwlab import (
     DEFINE_KTHREAD_WORK,
     TASK_INTERRUPTIBLE,
+    Struct,
     init_completion,
     kthread_destroy_worker,
     kthread_queue_work,
@@ -25,9 +26,10 @@ from kwlab.explore.answers import Answer, shortest_answer
 from kwlab.explore.collisions import collide
 from kwlab.explore.depth_first import DepthFirst
 from kwlab.explore.engine import search
-from kwlab.explore.game import FAR, PATIENCE, Game, follow
+from kwlab.explore.game import PATIENCE, Game, follow
 from kwlab.explore.meanings import MEANINGS
 from kwlab.explore.problems import KINDS
+from kwlab.explore.until import FAR
 from kwlab.museum import exhibit
 from kwlab.runtime import model_ops as ops
 from kwlab.runtime.model_objects import ModelTask
@@ -110,7 +112,32 @@ def test_where_too_much_would_have_to_be_tried_a_search_is_asked() -> None:
     answer = shortest_answer(Game(exhibit("B2b").wrong), tries=5)
     assert answer.clicks is not None
     assert answer.proof == "none takes fewer than 2 clicks; a search found this one"
-    assert shortest_answer(Game(right), tries=5).proof.startswith("a search found ")
+    assert shortest_answer(Game(right), tries=5).proof == "a search found no bug in all interleavings"
+
+
+class Shared(Struct):
+    count: int
+
+
+def unlocked_counter() -> None:
+    shared = Shared()
+    shared.count = 0
+
+    def add(_: object) -> int:
+        shared.count += 1
+        return 0
+
+    for name in ("one", "two"):
+        kthread_run(add, None, name)
+
+
+def test_a_data_race_wins_where_races_are_looked_for() -> None:
+    assert shortest_answer(Game(unlocked_counter)).clicks is None
+    game = Game(unlocked_counter, Options(races=True))
+    for click in shortest_answer(game).clicks:
+        game.choose(click)
+    assert game.position.bug == "data race"
+    assert game.trace().bug.kind == "data race"
 
 
 def test_what_fails_by_itself_needs_no_click() -> None:

@@ -430,6 +430,10 @@ def test_chrome_json_has_the_same_runs_and_every_arrow_has_both_ends() -> None:
         for run in runs_of(path)
     ]
     assert {one["id"] for one in entries if one["ph"] == "s"} == {one["id"] for one in entries if one["ph"] == "f"}
+    lines = [queue(1, "a"), "CPU:0 [LOST 5 EVENTS]\n", queue(2, "a"), start(3, "a"), end(4, "a")]
+    lossy = io.StringIO()
+    write_chrome_json(TraceReader(lines), lossy)
+    assert "taken back" not in lossy.getvalue()
     empty = io.StringIO()
     assert write_chrome_json([], empty) == 0
     assert json.loads(empty.getvalue())["traceEvents"] == []

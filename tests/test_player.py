@@ -109,4 +109,4 @@ def test_what_is_no_trace() -> None:
 
 def test_a_trace_through_json_plays_the_same() -> None:
     again = type(GAP).from_dict(json.loads(json.dumps(GAP.to_dict())))
-    assert Player(again)._repr_mimebundle_()["text/html"] == Player(GAP)._repr_mimebundle_()["text/html"]
+    assert Player(again).picture().svg == Player(GAP).picture().svg

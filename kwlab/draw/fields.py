@@ -72,7 +72,7 @@ def draw_moment(
     """Draw workers one below the other, then `tasks`; `wakeups` are pairs of places in `tasks`: who is about to wake
     whom."""
     rows = -(-len(tasks) // IN_A_ROW)
-    svg = Svg(WIDTH, max(1, len(states)) * HEIGHT + rows * (BOX_TALL + BELOW), STYLE if tasks else "")
+    svg = Svg(WIDTH, max(1, len(states)) * HEIGHT + rows * (BOX_TALL + BELOW), STYLE if tasks or _long(states) else "")
     for number, state in enumerate(states):
         _draw_worker(svg, number * HEIGHT, state)
     if not states:
@@ -83,6 +83,15 @@ def draw_moment(
         said.append("; ".join(f"{task.name} {task.doing} ({task.state})" for task in tasks))
     said += [f"{tasks[by].name} is about to wake {tasks[whom].name}" for by, whom in wakeups]
     return svg.picture(". ".join(said))
+
+
+def _long(states: Sequence[QueueState]) -> bool:
+    """True if a work's name needs small letters."""
+    return any(
+        work is not None and len(work.name) > 9
+        for state in states
+        for work in (*state.work_list, *state.delayed_work_list, state.current_work)
+    )
 
 
 def _draw_worker(svg: Svg, top: int, state: QueueState) -> None:
@@ -182,7 +191,10 @@ def _draw_node(svg: Svg, x: float, y: float, work: Queued, kind: str) -> None:
     svg.box(x, y - TALL / 2, NODE, TALL, kind, title=work.name)
     if work.flush:  # a second frame: nobody's work, somebody's wait
         svg.box(x + 3, y - TALL / 2 + 3, NODE - 6, TALL - 6, kind)
-    svg.text(x + NODE / 2, y + 5, clipped(work.name, 9), "", "middle")
+    if len(work.name) > 9:
+        svg.text(x + NODE / 2, y + 4, clipped(work.name, 11), "small", "middle")
+    else:
+        svg.text(x + NODE / 2, y + 5, work.name, "", "middle")
     if work.canceling:
         svg.text(x + NODE / 2, y - TALL / 2 - 4, f"canceling {work.canceling}", "soft", "middle")
 

@@ -37,6 +37,12 @@ LETTERS = {
     "read": "r",
     "write": "w",
     "exit": "X",
+    # the events of a recorded trace (`kwlab.explore.from_events`)
+    "queue_work": "q",
+    "execute_start": "(",
+    "execute_end": ")",
+    "enqueue_task": "↑",
+    "switch": "Z",
 }
 # What a task does while others act: how its line is drawn, one letter for where the word does not fit.
 PAUSES = {

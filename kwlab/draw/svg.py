@@ -4,6 +4,7 @@ Colours are JupyterLab's own variables, so a picture is readable in its light an
 reader's preference decides. No colour carries a meaning that shape or text does not carry too.
 """
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -43,6 +44,18 @@ class Picture:
 
     def __repr__(self) -> str:
         return self.label
+
+    @property
+    def still(self) -> str:
+        """The picture as HTML for where nobody trusts us: in a notebook that was not run here an <svg> is taken away.
+
+        Pictures of their own do not see the page's theme, so this one brings its paper. What is HTML already stays.
+        """
+        if not self.svg.startswith("<svg"):
+            return self.svg
+        paper = '</style><rect width="100%" height="100%" style="fill:var(--paper)"/>'
+        encoded = b64encode(self.svg.replace("</style>", paper, 1).encode()).decode()
+        return f'<img alt="{escape(self.label)}" src="data:image/svg+xml;base64,{encoded}">'
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:
         # Inline HTML, not image/svg+xml: JupyterLab puts the latter into an <img>, which its theme does not reach.

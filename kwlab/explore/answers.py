@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from kwlab.explore.check import check
 from kwlab.explore.game import Game, Position, follow
+from kwlab.explore.problems import KINDS
 
 __all__ = ["Answer", "shortest_answer"]
 
 TRIES = 1_500  # choices tried, those of few clicks first
-EXECUTIONS = 10_000  # of the search that is asked where that was not enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,10 @@ def shortest_answer(game: Game, tries: int = TRIES) -> Answer:
 
 def _searched(game: Game, depth: int) -> Answer:
     """Too many choices to try them all: what a search finds, as clicks."""
-    verdict = check(game.scenario, options=game.options, executions=EXECUTIONS)
+    allow = [kind for kind in KINDS if kind in game.options.allow]
+    verdict = check(game.scenario, options=game.options, allow=allow)
     if verdict.bug is None:
-        return Answer(None, f"a search found {verdict.guarantee} to be right")
+        return Answer(None, f"a search found no bug in {verdict.guarantee}")
     clicks = follow(game, verdict.schedule)
     if clicks is None:
         return Answer(

@@ -7,19 +7,13 @@ does next cannot collide with anything that the others could do first.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from kwlab.explore.collisions import collide
-from kwlab.explore.engine import Options, Scenario, run_once
-from kwlab.explore.replay import Follow
+from kwlab.explore.engine import Options, Scenario, exploring, run_once
 from kwlab.explore.trace import Trace, record
-from kwlab.runtime.model import Ending, ModelRuntime
-from kwlab.runtime.model_guard import guarded
-from kwlab.runtime.model_objects import ModelTask
+from kwlab.explore.until import FAR, Until
 
 __all__ = ["Game", "Position", "follow"]
 
-FAR = 300  # steps that a click may take, and that the others are followed looking for a collision
 PATIENCE = 60  # clicks: nobody would follow a longer answer
 LIMIT = 2_000  # steps until an execution counts as endless: a click should be answered at once
 
@@ -41,61 +35,6 @@ class Position:
         return not self.enabled
 
 
-class _Until:
-    """The strategy that follows a schedule and looks around at its end: who can go on, and would `of` collide?"""
-
-    every_step = True
-    states = 0
-
-    def __init__(self, schedule: Sequence[int], of: int | None = None, first: int | None = None) -> None:
-        """Of the tasks other than `of` the one numbered `first` goes as far as it can before the rest does."""
-        self.follow = Follow(list(schedule))
-        self.length = len(schedule)
-        self.of, self.first = of, first
-        self.enabled: tuple[int, ...] = ()
-        self.collides = False
-        # What happened to each task and to each object, folded: equal wherever colliding steps came in the same order.
-        self.tasks: dict[int, int] = {}
-        self.objects: dict[int, tuple[int, Any]] = {}
-
-    def begin(self, runtime: ModelRuntime) -> None:
-        self.runtime = runtime
-        self.follow.begin(runtime)
-
-    def choose(self, enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
-        taken = len(self.runtime.schedule)
-        if taken < self.length:
-            chosen = self.follow.choose(enabled, me)
-            self._fold(chosen)
-            return chosen
-        if taken == self.length:
-            self.enabled = tuple(task.id for task in enabled)
-        if self.of is None or self.of not in self.enabled or taken > self.length + FAR:
-            return None
-        others = [task for task in enabled if task.id != self.of]
-        if not others:
-            return None
-        chosen = next((task for task in others if task.id == self.first), me if me in others else others[0])
-        self.collides = collide(self.runtime.all_tasks[self.of], chosen)
-        return None if self.collides else chosen
-
-    def _fold(self, task: ModelTask) -> None:
-        seen, _ = self.objects.get(id(task.target), (0, None))
-        folded = hash((self.tasks.get(task.id, task.id), task.op, seen))
-        self.tasks[task.id] = folded
-        self.objects[id(task.target)] = folded, task.target  # kept, so that no other object gets its id
-
-    @property
-    def fingerprint(self) -> int:
-        return hash(frozenset(self.tasks.items()))
-
-    def end(self, ending: Ending) -> bool:
-        return False
-
-    def guarantee(self) -> str:
-        return "one interleaving"
-
-
 class Game:
     """One game on `scenario`. `clicks` are the tasks that the player chose; `position` is where that led."""
 
@@ -103,7 +42,7 @@ class Game:
         self.scenario = scenario
         self.options = options or Options(limit=LIMIT)
         self.clicks: list[int] = []
-        with guarded(getattr(scenario, "__globals__", {})):
+        with exploring(scenario, self.options):
             self._path = [self._go_on(self._look(()), None)]
 
     def fresh(self) -> "Game":
@@ -152,12 +91,12 @@ class Game:
 
     def after(self, at: Position, task: int, single: bool = False) -> Position:
         """Where the choice of `task` leads, from any position `at`."""
-        with guarded(getattr(self.scenario, "__globals__", {})):
+        with exploring(self.scenario, self.options):
             following = self._look((*at.schedule, task))
             return following if single else self._go_on(following, task)
 
     def _go_on(self, at: Position, task: int | None) -> Position:
-        """From `at`, where `task` ran last, to where the choice matters, or as far as anybody would look."""
+        """From `at`, where `task` ran last, to where the choice matters, or `FAR` steps on."""
         begin = len(at.schedule)
         while not at.over and len(at.schedule) < begin + FAR:
             if len(at.enabled) == 1:
@@ -168,7 +107,7 @@ class Game:
         return at
 
     def _look(self, schedule: tuple[int, ...]) -> Position:
-        strategy = _Until(schedule)
+        strategy = Until(schedule)
         execution = run_once(self.scenario, strategy, self.options)
         if execution.bug is not None:
             return Position(schedule, (), execution.bug.kind)
@@ -178,7 +117,7 @@ class Game:
         """True if what `task` does next could collide with what the others can do without it."""
         for first in at.enabled:
             if first != task:
-                strategy = _Until(at.schedule, task, first)
+                strategy = Until(at.schedule, task, first)
                 run_once(self.scenario, strategy, self.options)
                 if strategy.collides:
                     return True

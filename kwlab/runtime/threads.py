@@ -296,7 +296,8 @@ class ThreadRuntime:
     def quiescent(self) -> bool:
         """True if every task but the caller sleeps, so that nothing happens until the caller or a timer acts."""
         before = self.wakeups
-        sleeping = all(task.asleep and task.state for task in list(self._tasks) if task is not local.task)
+        me = getattr(local, "task", None)  # a thread that kwlab has not met yet, such as one of Jupyter's, is no task
+        sleeping = all(task.asleep and task.state for task in list(self._tasks) if task is not me)
         return sleeping and self.wakeups == before
 
     def settle(self, limit: float = 20.0) -> None:
@@ -304,7 +305,8 @@ class ThreadRuntime:
         deadline = time.monotonic() + limit
         while not self.quiescent():
             if time.monotonic() > deadline:
-                running = [task.name for task in list(self._tasks) if not task.asleep and task is not local.task]
+                me = getattr(local, "task", None)
+                running = [task.name for task in list(self._tasks) if not task.asleep and task is not me]
                 raise TimeoutError(f"not quiet after {limit} s: {', '.join(running)} still running")
             time.sleep(0.0001)
 

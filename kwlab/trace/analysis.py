@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kwlab.trace.match import Matcher, Queued, Run, TakenBack
-from kwlab.trace.reader import TraceReader
+from kwlab.trace.reader import with_losses
 from kwlab.trace.sample import Sample, Steps
 from kwlab.tracepoint import Event
 
@@ -196,12 +196,10 @@ class Analysis:
 
 
 def analyse(events: Iterable[Event]) -> Analysis:
-    """The analysis of a whole trace. Where events were lost, a `TraceReader` says; others have all."""
-    analysis, seen_lost = Analysis(), 0
-    counts = events.counts if isinstance(events, TraceReader) else None
-    for event in events:
-        if counts is not None and counts.lost_lines != seen_lost:
-            seen_lost = counts.lost_lines
+    """The analysis of a whole trace."""
+    analysis = Analysis()
+    for event, lost in with_losses(events):
+        if lost:
             analysis.lose()
         analysis.feed(event)
     return analysis.finish()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from kwlab.trace.match import Matcher, Queued, Run, TakenBack
+from kwlab.trace.reader import with_losses
 from kwlab.tracepoint import Event
 
 __all__ = ["Depth", "nanoseconds", "what_happened"]
@@ -18,7 +19,9 @@ def nanoseconds(seconds: float) -> int:
 def what_happened(events: Iterable[Event]) -> Iterator[Queued | Run | TakenBack | Depth]:
     """Everything that a picture of the trace shows. A run comes when it is over; one that never is comes last."""
     matcher = Matcher()
-    for event in events:
+    for event, lost in with_losses(events):
+        if lost:
+            matcher.lose()
         yield from matcher.feed(event)
         if event.name in CHANGES_DEPTH:
             worker = str(event.fields.get("worker") or matcher.serves(event.pid))

@@ -163,9 +163,8 @@ class Matcher:
         for work, queued in list(worker.waiting.items()):
             if queued.time >= started.time:
                 break
-            if queued.function != FLUSH:
-                del worker.waiting[work], self._worker_of[work]
-                self._overtaken[work] = (queued, now)
+            del worker.waiting[work], self._worker_of[work]
+            self._overtaken[work] = (queued, now)
 
     def _end(self, event: Event) -> Iterator[Run]:
         running = self._running.get(event.pid)

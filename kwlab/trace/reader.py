@@ -14,7 +14,7 @@ from typing import IO, Any
 from kwlab.trace.line import LineError, lost_events, parse_event
 from kwlab.tracepoint import Event
 
-__all__ = ["Counts", "TraceError", "TraceReader"]
+__all__ = ["Counts", "TraceError", "TraceReader", "with_losses"]
 
 GZIP = b"\x1f\x8b"
 TRACE_DAT = b"\x17\x08\x44tracing"
@@ -132,6 +132,14 @@ class TraceReader:
             counts.skipped += 1
             if len(counts.first_skipped) < SHOWN:
                 counts.first_skipped.append((counts.lines, str(error)))
+
+
+def with_losses(events: Iterable[Event]) -> Iterator[tuple[Event, bool]]:
+    """Each event, and whether the kernel lost others right before it. A `TraceReader` knows; others have all."""
+    counts, seen = events.counts if isinstance(events, TraceReader) else Counts(), 0
+    for event in events:
+        yield event, counts.lost_lines != seen
+        seen = counts.lost_lines
 
 
 def _text(file: IO[bytes]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from kwlab.draw.svg import Picture
 from kwlab.explore.trace_format import Step, Trace
 from kwlab.widgets.pictured import Pictured, button, said
 
-__all__ = ["Player", "listed"]
+__all__ = ["Player", "listed", "side_by_side"]
 
 # What counts as an event for "next event": the tracepoints that say what became of works and wake-ups.
 EVENTS = ("sched_", "list_")
@@ -21,8 +21,9 @@ EVENTS = ("sched_", "list_")
 class Player(Pictured):
     """Play `trace`, beginning behind step `at` (0: the start).
 
-    The list of steps, the lanes, the queue and the source show the same moment. Buttons, slider and list all move it;
-    with the keyboard the arrow keys do, in the slider and in the list.
+    The list of steps, the lanes, the queue and the source show the same moment. Buttons, slider and list all move it.
+    With the keyboard: the arrow keys in the slider, Tab and the space bar for the buttons (in the list JupyterLab
+    takes the arrow keys for itself).
     """
 
     def __init__(self, trace: Trace, at: int = 0) -> None:
@@ -61,7 +62,8 @@ class Player(Pictured):
         )
         self._slider.observe(lambda change: self.show(change["new"]), "value")
         self._list.observe(lambda change: self.show(change["new"]), "value")
-        self.children = [self._buttons, self._slider, self._said, self._list, self._lanes, self._moment, self._source]
+        below = side_by_side(self._moment, self._source)
+        self.children = [self._buttons, self._slider, self._said, self._list, self._lanes, below]
         self._draw()
 
     def _button(self, words: str, tooltip: str, target: Callable[[], int]) -> ipywidgets.Button:
@@ -100,7 +102,15 @@ class Player(Pictured):
         """The lanes of the whole, and how everything stood where the player begins or was last moved to."""
         lanes, moment = lanes_picture(self.trace), moment_picture(self.trace, self.at)
         caption = escape(f"step {self.at} of {len(self.trace.steps) - 1}: {self.trace.steps[self.at].sentence}")
-        return Picture(f"<figure>{lanes.svg}<figcaption>{caption}</figcaption>{moment.svg}</figure>", lanes.label)
+        html = f"<figure>{lanes.still}<figcaption>{caption}</figcaption>{moment.still}</figure>"
+        return Picture(html, lanes.label)
+
+
+def side_by_side(*pictures: ipywidgets.HTML) -> ipywidgets.Box:
+    """`pictures` beside each other where the page is wide enough, else one below the other."""
+    for picture in pictures:
+        picture.layout.flex = "1 1 700px"
+    return ipywidgets.Box(pictures, layout=ipywidgets.Layout(flex_flow="row wrap"))
 
 
 def listed(trace: Trace, step: Step) -> str:

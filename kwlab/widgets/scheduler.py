@@ -15,7 +15,7 @@ from kwlab.explore.game import Game
 from kwlab.explore.meanings import MEANINGS
 from kwlab.explore.trace_format import Trace
 from kwlab.widgets.pictured import Pictured, button, said
-from kwlab.widgets.player import Player
+from kwlab.widgets.player import Player, side_by_side
 
 __all__ = ["BeTheScheduler"]
 
@@ -26,8 +26,9 @@ class BeTheScheduler(Pictured):
     """Decide who goes on in `scenario`, a function such as `check` takes, until it goes wrong. `goal` is one line.
 
     A click lets a task go on to the next step where the choice matters: where it could collide with another task, or
-    can go no further. With "single steps" a click is one step. Every kind of bug that `check` knows wins. "show me"
-    plays the shortest answer. Nothing of the scenario runs as a thread of this kernel.
+    can go no further. With "single steps" a click is one step. Every kind of bug that `check` looks for wins; for data
+    races and invariants too, give it `options`, such as ``Options(races=True)``. "show me" plays the shortest answer.
+    Nothing of the scenario runs as a thread of this kernel.
     """
 
     def __init__(self, scenario: Scenario, goal: str = GOAL, options: Options | None = None) -> None:
@@ -40,9 +41,10 @@ class BeTheScheduler(Pictured):
         self._answer: Answer | None = None
         self._shown = False  # the choices are not the learner's
         self._start = self._pictures_of(self._trace)
-        self._tasks: dict[int, tuple[ipywidgets.Button, ipywidgets.HTML]] = {}
+        self._tasks: dict[int, ipywidgets.HBox] = {}  # a button and a text each; kept, or the focus would be lost
         self._rows = ipywidgets.VBox()
         self._said, self._lanes, self._moment, self._source = (ipywidgets.HTML() for _ in range(4))
+        self._below = side_by_side(self._moment, self._source)
         self._pictures = ipywidgets.VBox()
         self._single = ipywidgets.Checkbox(
             description="single steps", indent=False, layout=ipywidgets.Layout(width="auto")
@@ -107,8 +109,8 @@ class BeTheScheduler(Pictured):
 
     # ------------------------------------------------------------------------------------------------ what is shown
 
-    def _say(self, words: str) -> None:
-        self._said.value = said(words)
+    def _say(self, *lines: str) -> None:
+        self._said.value = said(*lines)
 
     def _look(self, words: str, before: int | None = None) -> None:
         """Show where the game stands. `before`: how many steps the trace had before the last click."""
@@ -119,11 +121,12 @@ class BeTheScheduler(Pictured):
             words = f"Click {number}: " + "; then ".join(step.sentence for step in steps[:3])
             words += f"; and {len(steps) - 3} more steps" if len(steps) > 3 else ""
             words += "." if self.game.position.over else ". Who goes on?"
+        lines = [words] if words else []
         if self.game.won:
-            words = f"{words} {self._verdict()}".strip()
+            lines += self._verdict()
         elif self.game.position.over:
-            words += " Everything is over, and nothing went wrong on this way: undo, or start again."
-        self._say(words)
+            lines.append("Everything is over, and nothing went wrong on this way: undo, or start again.")
+        self._say(*lines)
         self._show_tasks()
         if self.game.won:
             self._pictures.children = [Player(trace, len(trace.steps) - 1)]
@@ -131,19 +134,21 @@ class BeTheScheduler(Pictured):
             self._lanes.value = lanes_picture(trace, len(trace.steps) - 1).svg
             self._moment.value = moment_picture(trace).svg
             self._source.value = source_picture(trace).svg
-            self._pictures.children = [self._lanes, self._moment, self._source]
+            self._pictures.children = [self._lanes, self._below]
 
-    def _verdict(self) -> str:
-        """What went wrong, and how good the answer was."""
+    def _verdict(self) -> list[str]:
+        """What went wrong, how good the answer was, and what this kind of bug is."""
         bug = self._trace.bug
         assert bug is not None
-        what = f"{bug.kind}: {bug.sentence}. {MEANINGS.get(bug.kind, '')}"
+        what = f"{bug.kind}: {bug.sentence}."
+        meaning = MEANINGS.get(bug.kind, "")
         if self._shown:
-            return f"✗ {what}"
+            return [f"✗ {what}", meaning]
         score, best = len(self.game.clicks), self.answer()
         shorter = best.clicks is not None and len(best.clicks) < score
         against = f"the shortest answer takes {len(best.clicks or ())}" if shorter else "no shorter answer is known"
-        return f"✗ You made it go wrong in {score} click{'s' * (score != 1)}; {against}. {what}"
+        won = f"✗ You made it go wrong in {score} click{'s' * (score != 1)}; {against}."
+        return [won, what[0].upper() + what[1:], meaning]
 
     def _show_tasks(self) -> None:
         state, enabled = self._trace.steps[-1].state, self.game.position.enabled
@@ -152,8 +157,8 @@ class BeTheScheduler(Pictured):
             if number not in self._tasks:
                 made = button(name, f"{name} goes on", self._chooser(number))
                 made.layout.width = "12em"
-                self._tasks[number] = made, ipywidgets.HTML()
-            made, where = self._tasks[number]
+                self._tasks[number] = ipywidgets.HBox([made, ipywidgets.HTML()])
+            made, where = self._tasks[number].children
             able = number in enabled
             made.description = f"{'▶' if able else '·'} {name}"
             line = (
@@ -163,14 +168,14 @@ class BeTheScheduler(Pictured):
             )
             doing = "can go on" if able else escape(task.doing)
             where.value = f"{doing}{', at ' if line else ''}{line}"
-        self._rows.children = [ipywidgets.HBox(self._tasks[number]) for number in state.tasks]
+        self._rows.children = [self._tasks[number] for number in state.tasks]
 
     def _chooser(self, number: int) -> Callable[[], None]:
         return lambda: self.choose(number)
 
     def _pictures_of(self, trace: Trace) -> Picture:
         moment, source = moment_picture(trace), source_picture(trace)
-        html = f"<div><p><b>Be the scheduler.</b> {escape(self.goal)}</p>{moment.svg}{source.svg}</div>"
+        html = f"<div><p><b>Be the scheduler.</b> {escape(self.goal)}</p>{moment.still}{source.still}</div>"
         return Picture(html, f"Be the scheduler: {self.goal} At the start: {moment.label}")
 
     def picture(self) -> Picture:
