@@ -304,6 +304,20 @@ def test_exhibits_need_at_most_two_preemptions(name: str) -> None:
         assert fewer.bug is None or fewer.bug.kind != one.kind
 
 
+@pytest.mark.parametrize("name", [one.name for one in EXHIBITS if one.name not in (*FOUND_DEPTH_FIRST, "B7")])
+def test_so_do_those_that_an_ordinary_check_finds(name: str) -> None:
+    verdict = check(exhibit(name).wrong, **exhibit(name).options)  # type: ignore[arg-type]
+    assert verdict.preemptions is not None
+    assert verdict.preemptions <= 2
+
+
+@pytest.mark.slow
+def test_b7_needs_more_and_that_is_proven() -> None:
+    fewer = search(exhibit("B7").wrong, DepthFirst(2), Options(), stop_at_bug=False)
+    assert fewer.complete
+    assert fewer.bug is None
+
+
 def test_every_exhibit_has_a_signed_replay() -> None:
     for one in EXHIBITS:
         taken = record(one.wrong).schedule

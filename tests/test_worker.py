@@ -393,7 +393,7 @@ import os
 from kwlab import *
 os.setgid(65534); os.setuid(65534)
 worker = kthread_create_worker(0, "plain")
-for call in (lambda: sched_set_fifo(worker.task), lambda: set_user_nice(worker.task, -5)):
+for call in (lambda: sched_set_fifo(worker.task), lambda: set_user_nice(worker.task, -20)):
     try:
         call()
     except PermissionError as error:

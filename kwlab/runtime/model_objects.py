@@ -294,9 +294,18 @@ class ModelCompletion:
     def _add(self, count: float) -> None:
         runtime = self.runtime
         me = runtime.announce(COMPLETE, self, count)
+        if probes and not self.count:
+            self._trace_wakeups(count)
         self.count += count
         if runtime.observer is not None:
             runtime.observer(me, COMPLETE, self, count)
+
+    def _trace_wakeups(self, count: float) -> None:
+        # Waiters sleep in the kernel, so completing wakes them there: one, or all.
+        waiters = [task for task in self.runtime.live if task.op == WAIT and task.target is self]
+        for task in waiters[: 1 if count == 1 else None]:
+            for probe in probes:
+                probe("sched_waking", task, {"state": "D"})
 
     def wait(self) -> None:
         runtime = self.runtime

@@ -1,4 +1,4 @@
-"""`kwlab conformance`: scenarios on real threads against the answers in their files."""
+"""`kwlab conformance`: scenarios on real threads, or under the model, against the answers in their files."""
 
 import json as json_format
 from pathlib import Path
@@ -8,8 +8,9 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from kwlab.explore.conformance import play_under_the_model
 from kwlab.scenario.conformance import Report, conform, recorded
-from kwlab.scenario.load import ScenarioError
+from kwlab.scenario.load import ScenarioError, load
 from kwlab.scenario.versions import DIFFERENCES, VERSIONS
 
 __all__ = ["conformance"]
@@ -21,17 +22,23 @@ def conformance(
         typer.Argument(help="Scenario files; all recorded ones if none is given.", show_default=False),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    model: Annotated[
+        bool, typer.Option("--model", help="Under the model instead: every interleaving must give the answers.")
+    ] = False,
     versions: Annotated[bool, typer.Option("--versions", help="Show how Linux 6.1, 6.12 and 6.18 differ.")] = False,
 ) -> None:
     """Play scenarios on real threads and compare with the answers in their files.
 
-    Without FILES: every scenario that was recorded on a real Linux kernel. Exit status: 0 if all agree, 1 if one
+    With --model they run under the explorer, in all interleavings that their gates allow, or in as many as the table
+    says. Without FILES: every scenario that was recorded on a real Linux kernel. Exit status: 0 if all agree, 1 if one
     disagrees, 2 if a file cannot be read. The format is described in `kwlab/scenario/__init__.py`.
     """
     if versions:
         Console().print(_versions())
         return
     try:
+        if model:
+            raise typer.Exit(_under_the_model(files or recorded(), json))
         report = conform(files or recorded())
     except ScenarioError as error:
         typer.echo(error, err=True)
@@ -41,6 +48,31 @@ def conformance(
     else:
         _show(report)
     raise typer.Exit(1 if report.disagree else 0)
+
+
+def _under_the_model(files: list[Path], json: bool) -> int:
+    """Play each under the model; the exit status."""
+    table = Table("scenario", "answers", "in", "executions")
+    results, wrong = [], []
+    for scenario in [load(file) for file in files]:
+        if scenario.not_applicable:
+            table.add_row(scenario.name, "not applicable", scenario.not_applicable, "")
+            continue
+        verdict = play_under_the_model(scenario)
+        answer = "agree" if verdict.ok else "DISAGREE"
+        table.add_row(scenario.name, answer, "; ".join([verdict.guarantee, *verdict.notes]), f"{verdict.executions:,}")
+        wrong += [] if verdict.ok else [verdict]
+        result = {"scenario": scenario.name, "agrees": verdict.ok, "guarantee": verdict.guarantee}
+        results.append(
+            result | {"executions": verdict.executions, "notes": verdict.notes, "bug": str(verdict.bug or "")}
+        )
+    if json:
+        typer.echo(json_format.dumps(results, indent=2))
+    else:
+        Console().print(table)
+        for verdict in wrong:
+            typer.echo(f"\n{verdict.explain()}")
+    return 1 if wrong else 0
 
 
 def _show(report: Report) -> None:

@@ -1,0 +1,93 @@
+"""The scenarios that a real kernel answered, under the model: the same answers in every interleaving.
+
+A scenario's gates and settle points say which orders it leaves open. Here all of those are played, or as many as the
+budget allows, and each must give the answers in the file.
+"""
+
+import warnings
+from dataclasses import dataclass, field, replace
+from itertools import count
+from types import ModuleType
+
+from kwlab import worker as the_worker
+from kwlab.errors import KernelWarning
+from kwlab.explore.depth_first import DepthFirst
+from kwlab.explore.engine import Execution, Options, Search, search
+from kwlab.explore.minimise import minimise
+from kwlab.explore.problems import Bug
+from kwlab.explore.quiet import stepped
+from kwlab.explore.replay import signed
+from kwlab.explore.verdict import Verdict
+from kwlab.scenario.format import Scenario
+from kwlab.scenario.observations import compare
+from kwlab.scenario.runner import run
+from kwlab.sched import current
+
+__all__ = ["BUDGET", "play_under_the_model"]
+
+BUDGET = 3_000  # executions for each scenario
+SCALED = 2  # how often an actor repeats its call, at most
+# A scenario leaves threads at their gates and workers idle: the answers tell whether that is right.
+LEFT = ("deadlock", "lost wake-up", "thread left behind", "work left behind")
+
+
+@dataclass(slots=True)
+class _Play:
+    scenario: Scenario
+    subject: ModuleType
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.name = self.scenario.name
+
+    def answers(self) -> bool:
+        """Play it once; the assertion says which answers differ. True at the end, so that no play is cut short."""
+        runtime: object = current().runtime
+        differences = compare(self.scenario, run(self.scenario, runtime, self.subject))  # type: ignore[arg-type]
+        assert not differences, "; ".join(differences)
+        return True
+
+
+def play_under_the_model(scenario: Scenario, subject: ModuleType = the_worker, executions: int = BUDGET) -> Verdict:
+    """Play `scenario` in all interleavings that its gates allow with no preemption, with at most one, two, and so on,
+    until those are all, or `executions` are used up; the verdict's `guarantee` says how far that went. Its bug says
+    what differs from the file's answers.
+    """
+    small = _scaled(scenario)
+    play = _Play(small, subject).answers
+    options = Options(allow=frozenset(LEFT), warnings_end=False, prepare=stepped)
+    verdict = Verdict(None, "", scenario=play, options=options)
+    if small != scenario:
+        verdict.notes.append(f"actors repeat their calls at most {SCALED} times, not as often as the file says")
+    with warnings.catch_warnings():
+        # They are noted, and compared by function.
+        warnings.simplefilter("ignore", KernelWarning)
+        for bound in count():
+            strategy, left = DepthFirst(bound), executions - verdict.executions
+            found = search(play, strategy, options, executions=left, after=_to_the_end)
+            verdict.executions += found.executions
+            verdict.steps += found.steps
+            if found.bug is not None:
+                simplest = minimise(play, found.schedule, found.bug, options)
+                verdict.bug, verdict.schedule = found.bug, signed(play, found.schedule, options)
+                if simplest is not None:
+                    verdict.bug, verdict.schedule = simplest.bug, simplest.schedule
+                break
+            if found.complete:
+                verdict.guarantee = strategy.guarantee()
+            if verdict.executions >= executions or verdict.guarantee == "all interleavings" or found.interrupted:
+                break
+    verdict.guarantee = verdict.guarantee or f"{verdict.executions:,} interleavings"
+    return verdict
+
+
+def _to_the_end(execution: Execution, found: Search) -> None:
+    # What tasks are left waiting is no bug here, but the main thread must have come to its end.
+    if found.bug is None and execution.ending.kind != "pruned" and execution.runtime.result is not True:
+        found.bug = Bug("deadlock", "the main thread never came to its end", "main")
+        found.schedule = execution.schedule
+
+
+def _scaled(scenario: Scenario) -> Scenario:
+    steps = tuple(replace(call, times=min(call.times, SCALED)) for call in scenario.steps)
+    return replace(scenario, steps=steps)

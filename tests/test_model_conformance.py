@@ -1,0 +1,99 @@
+"""Every recorded scenario under the model: the same answers in every interleaving."""
+
+from pathlib import Path
+
+import pytest
+
+from kwlab.explore.conformance import SCALED, play_under_the_model
+from kwlab.museum import Edit, exhibit, make_variant
+from kwlab.runtime.model_clock import ModelClock
+from kwlab.scenario.conformance import further, recorded
+from kwlab.scenario.load import load
+
+FEW = 60  # executions of each scenario here; `kwlab conformance --model` takes 3,000
+APPLICABLE = [file for file in [*recorded(), *further()] if not load(file).not_applicable]
+
+
+@pytest.mark.parametrize("file", APPLICABLE, ids=lambda file: file.stem)
+def test_a_scenario_agrees(file: Path) -> None:
+    verdict = play_under_the_model(load(file), executions=FEW)
+    assert verdict.ok, verdict.explain()
+    assert verdict.executions > 30 or verdict.guarantee == "all interleavings"
+    assert verdict.guarantee
+
+
+def scenario(name: str) -> Path:
+    (file,) = [file for file in APPLICABLE if file.stem == name]
+    return file
+
+
+def test_small_scenarios_are_searched_whole() -> None:
+    assert play_under_the_model(load(scenario("a_queue_idle"))).guarantee == "all interleavings"
+
+
+@pytest.mark.parametrize(
+    ("name", "edits", "differs"),
+    [
+        ("e_fifo", (Edit("    list_add_tail(node, pos)\n", "    list_add(node, pos)\n"),), "order"),
+        (
+            "h2_cancel_pending",
+            (Edit("    return was_pending\n\n\ndef _cancel_delayed", "    return False\n\n\ndef _cancel_delayed"),),
+            "step",
+        ),
+        (
+            "create_does_not_start",
+            (Edit("    worker.task = task\n", "    worker.task = task\n    _started(worker)\n"),),
+            "step",
+        ),
+        ("busy_worker_is_not_woken", exhibit("B2").edits, "step"),
+    ],
+)
+def test_a_wrong_worker_disagrees(name: str, edits: tuple[Edit, ...], differs: str) -> None:
+    verdict = play_under_the_model(load(scenario(name)), make_variant(f"{name} wrong", edits), executions=300)
+    assert verdict.bug is not None
+    assert verdict.bug.kind == "assertion"
+    assert differs in verdict.bug.sentence
+    assert "expected" in str(verdict.explain())
+
+
+def test_what_only_one_interleaving_shows_is_found() -> None:
+    """With B2b a wake-up is skipped if the queueing comes at the wrong moment: real threads hardly ever meet it."""
+    wrong = make_variant("B2b", exhibit("B2b").edits)
+    found = [
+        play_under_the_model(load(scenario(name)), wrong, executions=400) for name in ("c_requeue_running", "e_fifo")
+    ]
+    assert any(verdict.bug is not None for verdict in found)
+
+
+def test_counting_is_scaled_down_and_says_so() -> None:
+    verdict = play_under_the_model(load(scenario("v1_count")), executions=20)
+    assert verdict.notes == [f"actors repeat their calls at most {SCALED} times, not as often as the file says"]
+    assert play_under_the_model(load(scenario("a_queue_idle")), executions=20).notes == []
+
+
+def test_a_main_thread_that_never_ends_is_no_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kwlab.explore import quiet
+
+    monkeypatch.setattr(quiet.Quiet, "ready", lambda self: False)
+    verdict = play_under_the_model(load(scenario("a_queue_idle")), executions=20)
+    assert verdict.bug is not None
+    assert "never came to its end" in verdict.bug.sentence
+
+
+def test_time_is_the_scenarios_own() -> None:
+    class Runtime:
+        running = None
+
+    clock = quiet_clock(Runtime())
+    fired: list[int] = []
+    clock.expires, clock.interrupt = 5, fired.append
+    clock.step(4)
+    assert (clock.now, fired) == (4, [])
+    clock.step(3)
+    assert (clock.now, fired) == (7, [5])
+
+
+def quiet_clock(runtime: object) -> ModelClock:
+    from kwlab.explore.quiet import SteppedModelClock
+
+    return SteppedModelClock(runtime)  # type: ignore[arg-type]
