@@ -479,6 +479,9 @@ def test_objects_of_a_finished_exploration_are_refused() -> None:
         pass
 
 
+OUTSIDE, FULL = threading.Event(), threading.Semaphore(1)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -486,9 +489,12 @@ def test_objects_of_a_finished_exploration_are_refused() -> None:
         (lambda: time.monotonic(), "test_model.py:[0-9]+ in .*wall clock"),
         (lambda: monotonic(), "test_model.py:[0-9]+ in .*wall clock"),
         (lambda: random.random(), "test_model.py:[0-9]+ in .*seed"),
+        (lambda: threading.Lock(), "test_model.py:[0-9]+ in .*would block for real; use raw_spin_lock_init"),
+        (lambda: OUTSIDE.wait(0), "test_model.py:[0-9]+ in .*threading.Event.wait"),
+        (lambda: threading.Semaphore.acquire(FULL), "test_model.py:[0-9]+ in .*threading.Semaphore.acquire"),
     ],
 )
-def test_wall_clock_sleep_and_chance_are_refused(call: Callable[[], object], message: str) -> None:
+def test_wall_clock_real_waits_and_chance_are_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(UncontrolledError, match=message):
         check(call)
     call()  # behind the exploration all is as it was

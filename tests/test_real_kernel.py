@@ -1,12 +1,14 @@
 """The kernel that runs here: its workers in /proc, its trace, real works. What a machine lacks is skipped by name."""
 
 import ctypes
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -38,11 +40,38 @@ def mounts() -> str:
 @pytest.fixture
 def left_as_it_was():
     """RCU's switch, mounts and trace instances are after the test what they were before."""
-    before = RCU_EXPEDITED.read_text(), mounts(), set(Path("/tmp").glob("kwlab-*"))
-    yield
-    assert (RCU_EXPEDITED.read_text(), mounts(), set(Path("/tmp").glob("kwlab-*"))) == before
-    with tracefs.tracefs() as root:
-        assert [path.name for path in (root / "instances").glob("kwlab-*")] == []
+
+    def state() -> tuple[object, ...]:
+        folders = [
+            path for kind in ("tracefs", "tmpfs") for path in Path(tempfile.gettempdir()).glob(f"kwlab-{kind}-*")
+        ]
+        return RCU_EXPEDITED.read_text(), mounts(), folders
+
+    # One test run at a time: what another changes meanwhile would look like ours.
+    with (Path(tempfile.gettempdir()) / "test-kwlab.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = state()
+        yield
+        assert state() == before
+        with tracefs.tracefs() as root:
+            assert [path.name for path in (root / "instances").glob("kwlab-*")] == []
+
+
+@live
+@pytest.mark.root
+@pytest.mark.usefixtures("left_as_it_was")
+def test_two_that_want_the_switch_of_rcu_wait_for_each_other() -> None:
+    script = (
+        "from kwlab.host.livelab import expedited_rcu\nwith expedited_rcu():\n    print('in', flush=True)\nprint('out')"
+    )
+    with expedited_rcu():
+        other = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        files, until = ThreadFiles(Path("/proc") / str(other.pid)), time.monotonic() + 60
+        while "lock" not in files.wchan and time.monotonic() < until:
+            time.sleep(0.01)
+        assert other.poll() is None
+        assert "lock" in files.wchan
+    assert other.communicate(timeout=60)[0] == "in\nout\n"
 
 
 # --------------------------------------------------------------------------------------------- the files of one thread

@@ -73,11 +73,15 @@ class CodeFacts:
         self.global_names = tuple(sorted(names))
         self._offsets, self._opnames, self._below = _depths(code)
 
-    def at(self, lasti: int) -> tuple[str, int, int]:
-        """The instruction at `lasti`: its name, the stack below what it has taken, and how much it has taken."""
+    def at(self, lasti: int) -> tuple[int, str, int, int]:
+        """The instruction at `lasti`: its number and name, the stack below what it has taken, and how much it has."""
         place = bisect_right(self._offsets, lasti) - 1
-        below, taken = self._below[place] if place >= 0 else (UNREADABLE, 0)
-        return self._opnames[place], below, taken
+        if place < 0:
+            return place, "", UNREADABLE, 0
+        if self._opnames[place] == "PRECALL":
+            # Once it has run often enough, the call of a C function is done here already: the same place.
+            place += 1
+        return place, self._opnames[place], *self._below[place]
 
 
 def _depths(code: CodeType) -> tuple[list[int], list[str], list[tuple[int, int]]]:

@@ -24,18 +24,18 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
-from kwlab.explore.bytecode import facts_of
+from kwlab.explore.bytecode import CodeFacts, facts_of
 from kwlab.explore.frames import NULL, Opaque, Suspended
 from kwlab.runtime.model import ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
 
 __all__ = ["Canonical", "is_constant_module"]
 
-_SCALARS = frozenset({int, str, bool, float, bytes, complex, type(None)})
-_NUMBER = ...  # stands before the number of an object, and before the (negative) number of a constant
+_SCALARS = frozenset({int, str, bool, float, complex, type(None)})
 _MISSING = object()
 
-Describe = Callable[[Any], None]
+# From an object to its description: values, written one after the other.
+Describe = Callable[[Any], list[Any]]
 
 
 @functools.cache
@@ -49,55 +49,49 @@ def is_constant_module(name: str) -> bool:
 
 
 class Canonical:
-    """Writes the list: `begin`, `ref` for every root, `digest`. One for a whole search: it remembers the constants."""
+    """Writes the list: `begin`, `write` for the roots, `digest`. One for a whole search: it remembers the constants."""
 
     def __init__(self) -> None:
-        self.out: list[Any] = []
-        self.numbers: dict[int, int] = {}
-        self.on_stack: set[int] = set()  # frames that are described with the task they are part of
-        self._pending: list[Any] = []
-        self._constants: dict[int, tuple[int, Any]] = {}  # with the object, so that its address stays its own
+        # A number is written as bytes, which nothing else is; positive for objects, negative for constants.
+        self._constants: dict[int, bytes] = {}
+        self._kept: list[Any] = []  # the constants, so that no other object gets the address of one
         self._describe: dict[type, Describe] = dict(_descriptions(self))
         for value in (NULL, Ellipsis, NotImplemented, _MISSING, object, type):
             self._constant(value)
+        self.begin()
 
     def begin(self) -> None:
         """Start a new list."""
-        self.out = []
-        self.numbers = {}
-        self.on_stack = set()
-        self._pending = []
+        self._out: list[Any] = []
+        self._numbers = self._constants.copy()
+        self._met = 0
+        # What is still to be described, and all that is: while it is in here its address is its own.
+        self._pending: list[Any] = []
+        self._on_stack: set[int] = set()
 
-    def number(self, value: Any) -> int:
-        """Give `value` the next number, for somebody else to describe; the one it has if it was met already."""
-        return self.numbers.setdefault(id(value), len(self.numbers))
+    def number(self, value: Any) -> None:
+        """Give `value` the next number, for somebody else to describe, unless it has one."""
+        if id(value) not in self._numbers:
+            self._met += 1
+            self._numbers[id(value)] = _bytes(self._met)
 
-    def ref(self, value: Any) -> None:
-        """Write `value`, or which object it is; an object met for the first time will be described by `digest`."""
-        if type(value) in _SCALARS:
-            self.out.append(value)
-            return
-        key = id(value)
-        number = self.numbers.get(key)
-        if number is None:
-            constant = self._constants.get(key)
-            if constant is not None:
-                number = constant[0]
-            else:
-                number = self.numbers[key] = len(self.numbers)
-                self._pending.append(value)  # which also keeps it alive: no other object gets its address meanwhile
-        self.out.append(_NUMBER)
-        self.out.append(number)
-
-    def refs(self, values: Any) -> None:
-        """Write how many, and each."""
-        self.out.append(len(values))
+    def write(self, values: list[Any]) -> None:
+        """Write each value, or which object it is; an object met for the first time will be described by `digest`."""
+        out, numbers = self._out, self._numbers
         for value in values:
-            self.ref(value)
+            if type(value) in _SCALARS:
+                out.append(value)
+                continue
+            number = numbers.get(id(value))
+            if number is None:
+                self._met += 1
+                number = numbers[id(value)] = _bytes(self._met)
+                self._pending.append(value)
+            out.append(number)
 
     def digest(self) -> bytes:
         """Describe everything reached, and boil the list down. Raises `Opaque` for what cannot be described."""
-        describe, pending = self._describe, self._pending
+        describe, pending, write = self._describe, self._pending, self.write
         done = 0
         while done < len(pending):
             value = pending[done]
@@ -106,22 +100,29 @@ class Canonical:
             handler = describe.get(kind)
             if handler is None:
                 handler = describe[kind] = self._for_type(kind)
-            handler(value)
-        return blake2b(marshal.dumps(self.out, 2), digest_size=16).digest()
+            write(handler(value))
+        return blake2b(marshal.dumps(self._out, 2), digest_size=16).digest()
 
     def frame(self, suspended: Suspended) -> None:
-        """Describe a suspended frame."""
+        """Write a suspended frame of a task."""
+        if suspended.facts.code.co_flags & _GENERATOR:
+            # The generator may be reached as an object, too.
+            self._on_stack.add(id(suspended.frame))
+            self.number(suspended.frame)
+            self._out.append(self._numbers[id(suspended.frame)])
+        self.write(self._of_frame(suspended))
+
+    def _of_frame(self, suspended: Suspended) -> list[Any]:
         facts = suspended.facts
-        self.out += (facts.number, suspended.lasti, len(suspended.values))
-        for value in suspended.values:
-            self.ref(value)
-        self._globals(facts, suspended.globals)
+        values = suspended.values
+        return [facts.number, suspended.place, len(values), *values, *self._globals(facts, suspended.globals)]
 
     # --------------------------------------------------------------------------------------------------- by type
 
-    def _constant(self, value: Any) -> int:
-        known = self._constants.setdefault(id(value), (-1 - len(self._constants), value))
-        return known[0]
+    def _constant(self, value: Any) -> None:
+        if id(value) not in self._constants:
+            self._kept.append(value)
+            self._constants[id(value)] = _bytes(-len(self._kept))
 
     def _for_type(self, kind: type) -> Describe:
         if issubclass(kind, type):
@@ -130,211 +131,176 @@ class Canonical:
             return self._exception
         base = next((base for base in kind.__mro__[1:] if base in _WITH_CONTENT), None)
         if not _is_plain(kind, base):
-            name = f"{kind.__module__}.{kind.__qualname__}"
-            return functools.partial(self._opaque, f"a {name.removeprefix('builtins.')} object cannot be looked into")
-        slots = _slots(kind)
+            name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+            return functools.partial(self._opaque, f"a {name} object cannot be looked into")
         content = self._describe.get(base, self._scalar) if base is not None else None
+        slots = _slots(kind)
         has_dict = bool(kind.__dictoffset__)
 
-        def describe(value: Any) -> None:
-            self.ref(kind)
-            for get in slots:
-                try:
-                    held = get(value)
-                except AttributeError:
-                    held = NULL
-                self.ref(held)
+        def describe(value: Any) -> list[Any]:
+            try:
+                held = [get(value) for get in slots]
+            except AttributeError:
+                held = [_get_or_null(get, value) for get in slots]
+            held.append(kind)
             if has_dict:
-                self.ref(object.__getattribute__(value, "__dict__"))
+                held.append(object.__getattribute__(value, "__dict__"))
             if content is not None:
-                content(value)
+                held += content(value)
+            return held
 
         return describe
 
-    def _scalar(self, value: Any) -> None:
+    def _scalar(self, value: Any) -> list[Any]:
         base = next(base for base in type(value).__mro__ if base in _PLAIN_VALUE)
-        self.out.append(_PLAIN_VALUE[base](value))
+        return [_PLAIN_VALUE[base](value)]
 
-    def _opaque(self, why: str, value: Any) -> None:
+    def _opaque(self, why: str, value: Any) -> list[Any]:
         raise Opaque(why)
 
-    def _sequence(self, value: Any) -> None:
-        self.out.append(type(value).__name__)
-        self.out.append(len(value))
-        for element in iter(value):
-            self.ref(element)
+    def _sequence(self, value: Any) -> list[Any]:
+        return [type(value).__name__, len(value), *iter(value)]
 
-    def _dict(self, value: Any) -> None:
-        self.out.append("dict")
-        self.out.append(len(value))
-        for key, held in dict.items(value):
-            self.ref(key)
-            self.ref(held)
+    def _dict(self, value: Any) -> list[Any]:
+        return ["dict", len(value), *dict.keys(value), *dict.values(value)]
 
-    def _defaultdict(self, value: Any) -> None:
-        self.ref(value.default_factory)
-        self._dict(value)
+    def _defaultdict(self, value: Any) -> list[Any]:
+        return [value.default_factory, *self._dict(value)]
 
-    def _deque(self, value: Any) -> None:
-        self.out.append(value.maxlen)
-        self._sequence(value)
+    def _deque(self, value: Any) -> list[Any]:
+        return [value.maxlen, *self._sequence(value)]
 
-    def _set(self, value: Any) -> None:
-        scalars, objects, strangers = [], [], []
-        for element in value:
-            if type(element) in _SCALARS:
-                scalars.append(marshal.dumps(element, 2))
-            elif id(element) in self.numbers:
-                objects.append(self.numbers[id(element)])
-            elif id(element) in self._constants:
-                objects.append(self._constants[id(element)][0])
-            else:
-                strangers.append(element)
+    def _set(self, value: Any) -> list[Any]:
+        scalars = sorted(marshal.dumps(element, 2).hex() for element in value if type(element) in _SCALARS)
+        objects = [element for element in value if type(element) not in _SCALARS]
+        strangers = [element for element in objects if id(element) not in self._numbers]
         if len(strangers) > 1:
             raise Opaque("the objects in a set have no order")
-        self.out += (type(value).__name__, len(scalars), *sorted(scalars), len(objects), *sorted(objects))
-        self.refs(strangers)
+        known = sorted(self._numbers[id(element)].hex() for element in objects if id(element) in self._numbers)
+        return [type(value).__name__, len(scalars), *scalars, len(known), *known, len(strangers), *strangers]
 
-    def _bytearray(self, value: bytearray) -> None:
-        self.out += ("bytearray", bytes(value))
+    def _bytes(self, value: Any) -> list[Any]:
+        return [type(value).__name__, value.hex()]
 
-    def _range(self, value: range | slice) -> None:
-        self.out.append(type(value).__name__)
-        self.ref(value.start)
-        self.ref(value.stop)
-        self.ref(value.step)
+    def _range(self, value: range | slice) -> list[Any]:
+        return [type(value).__name__, value.start, value.stop, value.step]
 
-    def _cell(self, value: types.CellType) -> None:
-        self.out.append("cell")
+    def _cell(self, value: types.CellType) -> list[Any]:
         try:
-            held = value.cell_contents
+            return ["cell", value.cell_contents]
         except ValueError:
-            held = NULL
-        self.ref(held)
+            return ["cell", NULL]
 
-    def _function(self, value: types.FunctionType) -> None:
+    def _function(self, value: types.FunctionType) -> list[Any]:
         facts = facts_of(value.__code__)
-        self.out += ("function", facts.number)
-        self.refs(value.__closure__ or ())
-        self.ref(value.__defaults__)
-        self.ref(value.__kwdefaults__)
-        if value.__dict__:
-            self.ref(value.__dict__)
-        self._globals(facts, value.__globals__)
+        closure = value.__closure__ or ()
+        own = [facts.number, len(closure), *closure, value.__defaults__, value.__kwdefaults__, bool(value.__dict__)]
+        return [*own, *([value.__dict__] if value.__dict__ else ()), *self._globals(facts, value.__globals__)]
 
-    def _globals(self, facts: Any, space: dict[str, Any]) -> None:
-        if is_constant_module(space.get("__name__", "")):
-            return
+    def _globals(self, facts: CodeFacts, space: dict[str, Any]) -> list[Any]:
+        if not facts.global_names or is_constant_module(space.get("__name__", "")):
+            return []
         if facts.dynamic:
             raise Opaque(f"{facts.code.co_qualname}() reaches its globals by eval(), exec() or globals()")
-        for name in facts.global_names:
-            held = space.get(name, _MISSING)
-            if isinstance(held, (type, types.FunctionType)) and is_constant_module(held.__module__ or ""):
-                self._named_constant(held)
-            else:
-                self.ref(held)
+        held = [space.get(name, _MISSING) for name in facts.global_names]
+        for value in held:
+            # Only what its module holds under its name is there once and for all; a function made by one is not.
+            if isinstance(value, (type, types.FunctionType)) and id(value) not in self._constants:
+                module = value.__module__ or ""
+                home = sys.modules.get(module)
+                if is_constant_module(module) and getattr(home, value.__name__, None) is value:
+                    self._constant(value)
+        return held
 
-    def _named_constant(self, value: Any) -> None:
-        # Only what its module holds under its name is there once and for all; a function made by a function is not.
-        home = sys.modules.get(value.__module__)
-        if id(value) not in self._constants and getattr(home, value.__name__, None) is value:
-            self._constant(value)
-        self.ref(value)
+    def _method(self, value: types.MethodType) -> list[Any]:
+        return ["method", value.__func__, value.__self__]
 
-    def _method(self, value: types.MethodType) -> None:
-        self.out.append("method")
-        self.ref(value.__func__)
-        self.ref(value.__self__)
-
-    def _builtin(self, value: Any) -> None:
-        self.out += ("builtin", value.__qualname__)
+    def _builtin(self, value: Any) -> list[Any]:
         owner = getattr(value, "__self__", None)
-        if not isinstance(owner, types.ModuleType):
-            self.ref(owner)
+        return ["builtin", value.__qualname__, None if isinstance(owner, types.ModuleType) else owner]
 
-    def _descriptor(self, value: Any) -> None:
-        self.out += ("descriptor", value.__objclass__.__qualname__, value.__name__)
+    def _descriptor(self, value: Any) -> list[Any]:
+        return ["descriptor", value.__objclass__.__qualname__, value.__name__]
 
-    def _wrapped_function(self, value: Any) -> None:
-        self.out.append(type(value).__name__)
-        self.ref(value.__func__)
+    def _wrapped_function(self, value: Any) -> list[Any]:
+        return [type(value).__name__, value.__func__]
 
-    def _property(self, value: property) -> None:
-        self.out.append("property")
-        self.ref(value.fget)
-        self.ref(value.fset)
-        self.ref(value.fdel)
+    def _property(self, value: property) -> list[Any]:
+        return ["property", value.fget, value.fset, value.fdel]
 
-    def _partial(self, value: Any) -> None:
-        self.out.append("partial")
-        self.ref(value.func)
-        self.ref(value.args)
-        self.ref(value.keywords)
-        self.ref(value.__dict__)
+    def _partial(self, value: Any) -> list[Any]:
+        return ["partial", value.func, value.args, value.keywords, value.__dict__]
 
-    def _weakref(self, value: Any) -> None:
-        self.out.append("weakref")
-        self.ref(value())
+    def _weakref(self, value: Any) -> list[Any]:
+        return ["weakref", value()]
 
-    def _module(self, value: types.ModuleType) -> None:
-        self.out += ("module", value.__name__)
-        if not is_constant_module(value.__name__):
-            held = {name: held for name, held in vars(value).items() if not name.startswith("__")}
-            self.refs(list(held))
-            self.refs(list(held.values()))
-
-    def _class(self, value: type) -> None:
-        self.out += ("class", value.__module__, value.__qualname__)
-        if is_constant_module(value.__module__ or ""):
+    def _module(self, value: types.ModuleType) -> list[Any]:
+        if is_constant_module(value.__name__):
             self._constant(value)
-            return
-        self.refs(value.__bases__)
-        for name, held in vars(value).items():
-            if name not in _NO_CONTENT:
-                self.out.append(name)
-                self.ref(held)
+            return [value.__name__]
+        held = {name: held for name, held in vars(value).items() if not name.startswith("__")}
+        return [value.__name__, *self._dict(held)]
 
-    def _exception(self, value: BaseException) -> None:
-        self.ref(type(value))
-        self.ref(value.args)
-        self.ref(value.__dict__)
-        self.ref(value.__cause__)
-        self.ref(value.__context__)
+    def _class(self, value: type) -> list[Any]:
+        name = [value.__module__, value.__qualname__]
+        if is_constant_module(value.__module__ or ""):
+            return name
+        held = {
+            name: held
+            for name, held in vars(value).items()
+            # What an observer of fields put there: the plain field stands beside it, under another name.
+            if name not in _NO_CONTENT
+            and f"_plain_{name}" not in vars(value)
+            and getattr(held, "__module__", None) != "kwlab.explore.fields"
+        }
+        return [*name, *value.__bases__, *self._dict(held)]
 
-    def _generator(self, value: Any) -> None:
-        self.out.append(type(value).__name__)
-        self.ref(value.gi_frame)
+    def _exception(self, value: BaseException) -> list[Any]:
+        return [type(value), value.args, value.__dict__, value.__cause__, value.__context__]
 
-    def _frame(self, value: types.FrameType) -> None:
-        if id(value) not in self.on_stack:
-            self.frame(Suspended(value, None))
+    def _generator(self, value: Any) -> list[Any]:
+        return ["generator", value.gi_frame]
 
-    def _code(self, value: types.CodeType) -> None:
-        self.out += ("code", facts_of(value).number)
+    def _frame(self, value: types.FrameType) -> list[Any]:
+        return [] if id(value) in self._on_stack else self._of_frame(Suspended(value, None))
 
-    def _reduced(self, value: Any) -> None:
+    def _code(self, value: types.CodeType) -> list[Any]:
+        return ["code", facts_of(value).number]
+
+    def _reduced(self, value: Any) -> list[Any]:
         function, arguments, *state = value.__reduce__()
-        self.out.append(function.__name__)
-        # What an iterator of a dict still has to give is a copy; the dict itself is one of its referents.
-        self.refs([held for held in gc.get_referents(value) if type(held) is dict])
+        # What an iterator of a dict or set still has to give is a copy; the dict or set itself is a referent of it.
+        held = gc.get_referents(value)
+        owners = [owner for owner in held if type(owner) in (dict, set, frozenset)]
+        written = [function.__name__, len(owners), *owners, len(arguments), len(state), *state]
         for argument in arguments:
-            if type(argument) is list and not any(argument is held for held in gc.get_referents(value)):
-                self.refs(argument)
-            else:
-                self.ref(argument)
-        self.refs(state)
+            copied = type(argument) is list and not any(argument is owner for owner in held)
+            written += [len(argument), *argument] if copied else [argument]
+        return written
 
-    def _random(self, value: random.Random) -> None:
-        self.out.append(repr(value.getstate()))
+    def _random(self, value: random.Random) -> list[Any]:
+        return [repr(value.getstate())]
 
-    def _runtime(self, value: ModelRuntime) -> None:
+    def _runtime(self, value: ModelRuntime) -> list[Any]:
         # What it holds is described with the state; a runtime of an earlier execution does nothing any more.
-        self.out.append("runtime")
+        return ["runtime"]
 
-    def _task(self, value: ModelTask) -> None:
-        self.out += ("task of an earlier execution", value.id)
+    def _task(self, value: ModelTask) -> list[Any]:
+        return ["task of an earlier execution", value.id]
 
 
+def _bytes(number: int) -> bytes:
+    return number.to_bytes(4, "little", signed=True)
+
+
+def _get_or_null(get: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return get(value)
+    except AttributeError:
+        return NULL
+
+
+_GENERATOR = 0x20  # CO_GENERATOR
 _NO_CONTENT = frozenset(
     {
         "__abstractmethods__",
@@ -353,7 +319,7 @@ _PLAIN_VALUE: dict[type, Callable[[Any], Any]] = {
     int: int.__int__,
     str: str.__str__,
     float: float.__float__,
-    bytes: bytes.__bytes__,
+    bytes: bytes.hex,
 }
 _WITH_CONTENT = {*_PLAIN_VALUE, OrderedDict, defaultdict, dict, list, tuple, set, frozenset, deque, random.Random}
 _ITERATORS: list[Any] = [
@@ -387,7 +353,7 @@ def _descriptions(me: Any) -> dict[type, Describe]:
             me._descriptor,
         ),
         **dict.fromkeys((staticmethod, classmethod), me._wrapped_function),
-        bytearray: me._bytearray,
+        **dict.fromkeys((bytes, bytearray), me._bytes),
         defaultdict: me._defaultdict,
         deque: me._deque,
         functools.partial: me._partial,
@@ -413,23 +379,24 @@ def _is_plain(kind: type, base: type | None) -> bool:
         if cls is base or cls is object:
             return True
         own = vars(cls)
-        # A slot may have a second name (see `kwlab.explore.fields`).
-        fields = len({held for held in own.values() if isinstance(held, types.MemberDescriptorType)})
-        fields += ("__weakref__" in own) + ("__dict__" in own and cls.__dictoffset__ > 0)
+        fields = len(_own_slots(cls)) + ("__weakref__" in own) + ("__dict__" in own and cls.__dictoffset__ > 0)
         parent = cls.__base__
         if parent is None or cls.__basicsize__ - parent.__basicsize__ != fields * word:
             return False
     return True
 
 
+def _own_slots(cls: type) -> list[Any]:
+    # An observer of fields keeps a slot under two names.
+    found = [held for held in vars(cls).values() if isinstance(held, types.MemberDescriptorType)]
+    return list({id(held): held for held in found}.values())
+
+
 def _slots(kind: type) -> list[Callable[[Any], Any]]:
     # The model's objects name what only says how the execution came here.
     return [
-        held.__get__
+        slot.__get__
         for cls in reversed(kind.__mro__)
-        for held in dict.fromkeys(
-            held
-            for name, held in vars(cls).items()
-            if isinstance(held, types.MemberDescriptorType) and name not in vars(cls).get("ABOUT_THE_PAST", ())
-        )
+        for slot in _own_slots(cls)
+        if slot.__name__ not in vars(cls).get("ABOUT_THE_PAST", ())
     ]

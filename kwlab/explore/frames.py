@@ -65,15 +65,14 @@ def values_of(frame: FrameType, count: int) -> list[Any]:
 class Suspended:
     """One suspended frame: its code's facts, its place, and all its values."""
 
-    __slots__ = ("facts", "frame", "globals", "lasti", "values")
+    __slots__ = ("facts", "frame", "globals", "place", "values")
 
     def __init__(self, frame: FrameType, called: FrameType | None) -> None:
         """`called`: the frame of the Python function that `frame` waits for, if it is in a call."""
         self.frame = frame
         self.facts = facts = facts_of(frame.f_code)
-        self.lasti = frame.f_lasti
         self.globals = frame.f_globals
-        opname, below, taken = facts.at(self.lasti)
+        self.place, opname, below, taken = facts.at(frame.f_lasti)
         if below == UNREADABLE:
             raise Opaque(f"{frame.f_code.co_qualname}() is in the middle of {opname}")
         if called is not None and _byte_at(_address(called) + _IS_ENTRY).value:

@@ -18,6 +18,7 @@ from heapq import heappop, heappush
 from itertools import cycle
 
 from kwlab.explore.depth_first import guarantee
+from kwlab.explore.patience import Patience
 from kwlab.explore.state import StateKeys
 from kwlab.explore.strategy import non_deterministic, preferred, signature
 from kwlab.runtime.model import Ending, ModelRuntime
@@ -26,21 +27,31 @@ from kwlab.runtime.model_ops import LOOKS
 
 __all__ = ["Merging"]
 
-LOOK_AHEAD = 200  # states that are looked at to find the nearest open one
+LOOK_AHEAD = 2_000  # states that are looked at to find the nearest open one
 
 
 class State:
     """A state in which more than one task can go on."""
 
-    __slots__ = ("depth", "following", "gone_round", "parent", "seen", "untried")
+    __slots__ = ("depth", "exhausted", "following", "gone_round", "parent", "seen", "untried")
 
     def __init__(self, seen: list[int], untried: list[int], parent: "tuple[State, int] | None") -> None:
         self.seen = seen
         self.untried = untried  # numbers of tasks, the next to be tried last
         self.following: dict[int, State | None] = {}  # by chosen task; None: it ended before another choice
+        self.exhausted = False  # nothing is untried here, nor anywhere ahead
         self.parent = parent  # the choice that led here first
         self.gone_round = False
         self.depth: int = parent[0].depth + 1 if parent is not None else 0
+
+    def way(self) -> list[int]:
+        """The choices that lead here from the beginning, the first one last."""
+        choices = []
+        state = self
+        while state.parent is not None:
+            state, number = state.parent
+            choices.append(number)
+        return choices
 
 
 class Merging:
@@ -51,12 +62,13 @@ class Merging:
     def __init__(self, bound: int | None = None) -> None:
         self.bound = bound
         self.cut = False  # the bound kept something from being tried
+        self.impatient = False  # so did `Patience`
         self._keys = StateKeys()
-        self.states = 0
+        self._patience = Patience()
+        self._all: list[State] = []
         self._known: dict[object, State] = {}
-        self._spent: dict[tuple[bytes, int], int] = {}
+        self._spent: dict[tuple[object, int], int] = {}
         self._frontier: list[tuple[int, int, State]] = []  # every state with something untried, the nearest first
-        self._root: State | None = None
         self._plan: list[int] = []  # choices that lead to something untried, the next one last
         self._came_from: tuple[State, int] | None = None
         self._visited: dict[State, tuple[int, int]] = {}  # how many choices and steps came before it
@@ -64,6 +76,12 @@ class Merging:
         self._round: Iterator[int] | None = None  # the choices of a round that is gone for ever
         self._runtime: ModelRuntime | None = None
         self._preemptions = 0
+        self._endless: State | None = None
+
+    @property
+    def states(self) -> int:
+        """How many different states were met."""
+        return len(self._all)
 
     @property
     def opaque(self) -> list[str]:
@@ -72,6 +90,7 @@ class Merging:
 
     def begin(self, runtime: ModelRuntime) -> None:
         self._runtime = runtime
+        self._patience.begin(runtime)
         self._came_from = None
         self._visited = {}
         self._choices = []
@@ -82,8 +101,15 @@ class Merging:
         if self._round is not None:
             number = next(self._round)
             return next((task for task in enabled if task.id == number), None)
+        if self._patience.lost(enabled, me):
+            self.impatient = True
+            return None
         state = self._arrive(enabled, me)
         if state is None:
+            return None
+        if state is self._endless:
+            assert self._runtime is not None
+            self._runtime.ending = Ending("endless", self._sentence(state), me)
             return None
         if state in self._visited:
             return self._again(state, enabled)
@@ -132,37 +158,39 @@ class Merging:
         seen = signature(enabled)
         origin = self._came_from
         if origin is None:
-            if self._root is None:
-                self._root = self._new_state(seen, enabled, me)
-            state: State | None = self._root
+            state = self._all[0] if self._all else self._new_state(seen, enabled, me)
         elif origin[1] in origin[0].following:
-            state = origin[0].following[origin[1]]
+            known = origin[0].following[origin[1]]
+            if known is None:
+                return None
+            state = known
         else:
-            return self._discover(origin, seen, enabled, me)
-        assert self._runtime is not None
-        if state is None or state.seen != seen:
-            raise non_deterministic(state.seen if state is not None else [], seen, self._runtime.all_tasks)
+            found = self._discover(seen, enabled, me)
+            origin[0].following[origin[1]] = found
+            if found is None:
+                return None
+            state = found
+        if state.seen != seen:
+            assert self._runtime is not None
+            raise non_deterministic(state.seen, seen, self._runtime.all_tasks)
         return state
 
-    def _discover(
-        self, origin: tuple[State, int], seen: list[int], enabled: list[ModelTask], me: ModelTask
-    ) -> State | None:
+    def _discover(self, seen: list[int], enabled: list[ModelTask], me: ModelTask) -> State | None:
         assert self._runtime is not None
         plain = self._keys.key(self._runtime, me)
-        key: object = plain
-        if plain is not None and self.bound is not None:
+        if plain is None:
+            return self._new_state(seen, enabled, me)
+        key: object = (plain, self._patience.waits)
+        if self.bound is not None:
             # Who ran last decides what is a preemption, and what was spent what may still come.
-            least = self._spent.get((plain, me.id), self._preemptions)
+            least = self._spent.get((key, me.id), self._preemptions)
             if least < self._preemptions:
                 return None
-            self._spent[plain, me.id] = least
-            key = (plain, me.id, self._preemptions)
-        state = self._known.get(key) if plain is not None else None
+            self._spent[key, me.id] = self._preemptions
+            key = (key, me.id, self._preemptions)
+        state = self._known.get(key)
         if state is None:
-            state = self._new_state(seen, enabled, me)
-            if plain is not None:
-                self._known[key] = state
-        origin[0].following[origin[1]] = state
+            state = self._known[key] = self._new_state(seen, enabled, me)
         return state
 
     def _new_state(self, seen: list[int], enabled: list[ModelTask], me: ModelTask) -> State:
@@ -172,18 +200,24 @@ class Merging:
         else:
             untried = [task.id for task in reversed(preferred(enabled, me))]
         state = State(seen, untried, self._came_from)
-        self.states += 1
-        heappush(self._frontier, (state.depth, self.states, state))
+        self._all.append(state)
+        heappush(self._frontier, (state.depth, len(self._all), state))
         return state
 
     def _way_ahead(self, start: State) -> list[int]:
         """The choices from `start` to the nearest state with something untried, in reverse; [] if none is near."""
         came: dict[State, tuple[State, int]] = {}
         waiting = deque([start])
-        while waiting and len(came) < LOOK_AHEAD:
+        everything = True
+        while waiting:
+            if len(came) > LOOK_AHEAD:
+                return []
             state = waiting.popleft()
             for number, following in state.following.items():
-                if following is None or following in came or following in self._visited:
+                if following is None or following.exhausted or following in came:
+                    continue
+                if following in self._visited:
+                    everything = False  # not from here, in this execution, but perhaps from there
                     continue
                 came[following] = (state, number)
                 if following.untried:
@@ -193,24 +227,60 @@ class Merging:
                         way.append(number)
                     return way
                 waiting.append(following)
+        if everything:
+            for state in came:
+                state.exhausted = True
         return []
 
     def end(self, ending: Ending) -> bool:
         if self._came_from is not None:
             state, number = self._came_from
-            if number not in state.following:
-                state.following[number] = None
+            state.following.setdefault(number, None)
         frontier = self._frontier
         while frontier and not frontier[0][2].untried:
             heappop(frontier)
-        if not frontier:
-            return False
-        target = frontier[0][2]
-        self._plan = []
-        while target.parent is not None:
-            target, number = target.parent
-            self._plan.append(number)
-        return True
+        if frontier:
+            self._plan = frontier[0][2].way()
+            return True
+        if self._endless is None and self.bound is None:
+            self._endless = self._without_end()
+            if self._endless is not None:
+                self._plan = self._endless.way()
+                return True
+        return False
+
+    # ------------------------------------------------------------------------------- states from which nothing ends
+
+    def _without_end(self) -> State | None:
+        """The first state from which no execution ends, if there is one: all that can follow is in the graph."""
+        before: dict[State, list[State]] = {state: [] for state in self._all}
+        ending = []
+        for state in self._all:
+            for following in state.following.values():
+                if following is None:
+                    ending.append(state)
+                else:
+                    before[following].append(state)
+        ends = set(ending)
+        while ending:
+            for state in before[ending.pop()]:
+                if state not in ends:
+                    ends.add(state)
+                    ending.append(state)
+        return min((state for state in self._all if state not in ends), key=lambda state: state.depth, default=None)
+
+    def _sentence(self, state: State) -> str:
+        assert self._runtime is not None
+        ahead, waiting = {state}, [state]
+        while waiting:
+            for following in waiting.pop().following.values():
+                if following is not None and following not in ahead:
+                    ahead.add(following)
+                    waiting.append(following)
+        numbers = sorted({number for state in ahead for number in state.following})
+        names = " and ".join(self._runtime.all_tasks[number].name for number in numbers)
+        return f"{names} can go on for ever: whoever is chosen, the same {len(ahead)} states come again and again"
 
     def guarantee(self) -> str:
-        return guarantee(self.bound if self.cut else None)
+        words = guarantee(self.bound if self.cut else None)
+        return words.replace("interleavings", "fair interleavings") if self.impatient else words

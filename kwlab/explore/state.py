@@ -17,8 +17,6 @@ from kwlab.runtime.states import TASK_DEAD
 
 __all__ = ["StateKeys"]
 
-_GENERATOR = 0x20
-
 
 class StateKeys:
     """Makes keys. `opaque` says why some states had none."""
@@ -48,46 +46,26 @@ class StateKeys:
     def _key(self, runtime: ModelRuntime, me: ModelTask) -> bytes:
         canonical = self._canonical
         canonical.begin()
-        ref = canonical.ref
         for task in runtime.all_tasks:
             canonical.number(task)
         for task in runtime.all_tasks:
-            self._task(task, me)
-        clock = runtime.clock
-        canonical.out += (clock.now, clock.expires, runtime._freeze.word)
-        ref(clock)
-        ref(runtime.timer_base)
-        ref(runtime.result)
-        for extra in runtime.extra_state:
-            ref(extra())
-        canonical.refs(runtime.log.lines)
-        canonical.refs([message for task, message in reports.noted if getattr(task, "runtime", None) is runtime])
+            canonical.write([task._state, task._flags, task._usage, task.irqs_off, task.kthread, task.kept])
+            if task._state != TASK_DEAD:
+                frames = self._chain(task, me)
+                canonical.write([task.op, task.target, task.argument, len(task.held), *task.held, len(frames)])
+                for suspended in frames:
+                    canonical.frame(suspended)
+        lines = runtime.log.lines
+        notes = [message for task, message in reports.noted if getattr(task, "runtime", None) is runtime]
+        canonical.write([runtime.clock, runtime.timer_base, runtime._freeze.word, runtime.result])
+        canonical.write([extra() for extra in runtime.extra_state])
+        canonical.write([len(lines), *lines, len(notes), *notes])
         return canonical.digest()
 
-    def _task(self, task: ModelTask, me: ModelTask) -> None:
-        canonical = self._canonical
-        out, ref = canonical.out, canonical.ref
-        out += (task._state, task._flags, task._usage, task.irqs_off)
-        ref(task.kthread)
-        ref(task.kept)
-        if task._state == TASK_DEAD:
-            return
-        out.append(task.op)
-        ref(task.target)
-        ref(task.argument)
-        canonical.refs(task.held)
-        frames = self._chain(task, me)
-        out.append(len(frames))
-        for suspended in frames:
-            if suspended.facts.code.co_flags & _GENERATOR:
-                out.append(canonical.number(suspended.frame))
-                canonical.on_stack.add(id(suspended.frame))
-            canonical.frame(suspended)
-
     def _chain(self, task: ModelTask, me: ModelTask) -> list[Suspended]:
-        # Only a task that was chosen since has other frames than the last time.
         if task.carrier is None:
             return []
+        # Only a task that was chosen since has other frames than the last time.
         known = self._frames.get(task.id)
         if known is not None and known[0] == task.last_step and task is not me:
             return known[1]

@@ -6,12 +6,13 @@ the worker `rcu_exp_gp_kthread_worker`. Two ways to have it called: ``membarrier
 """
 
 import ctypes
+import fcntl
 import os
 import platform
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from kwlab.host.kworkers import find_workers
@@ -27,16 +28,22 @@ MEMBARRIER_CMD_GLOBAL = 1
 
 @contextmanager
 def expedited_rcu() -> Iterator[None]:
-    """RCU's grace periods are expedited while the block runs; afterwards the switch is as it was."""
-    try:
-        before = RCU_EXPEDITED.read_text().strip()
-        RCU_EXPEDITED.write_text("1")
-    except OSError as error:
-        raise TracefsError(f"{RCU_EXPEDITED} cannot be set: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        RCU_EXPEDITED.write_text(before)
+    """RCU's grace periods are expedited while the block runs; afterwards the switch is as it was.
+
+    The switch is locked meanwhile: another process that also wants it must not take our "1" for what it was.
+    """
+    with ExitStack() as stack:
+        try:
+            switch = stack.enter_context(RCU_EXPEDITED.open())
+            fcntl.flock(switch, fcntl.LOCK_EX)
+            before = switch.read().strip()
+            RCU_EXPEDITED.write_text("1")
+        except OSError as error:
+            raise TracefsError(f"{RCU_EXPEDITED} cannot be set: {error.strerror}") from None
+        try:
+            yield
+        finally:
+            RCU_EXPEDITED.write_text(before)
 
 
 def membarrier() -> None:

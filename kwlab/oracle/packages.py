@@ -57,7 +57,7 @@ def needs() -> str:
 
 
 def cache_folder() -> Path:
-    """Where unpacked kernels are kept: half a gigabyte each."""
+    """Where unpacked kernels are kept: about 100 MB each."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "kwlab" / "oracle"
 

@@ -1,7 +1,9 @@
-"""What a scenario must not touch: the wall clock, real sleep, unseeded chance. Each gets an error that names the line.
+"""What a scenario must not touch: the wall clock, real sleeps and locks, unseeded chance. Each gets an error that
+names the line.
 
-A scenario is run thousands of times and must do the same each time. While somebody explores, the functions of `time`
-and `random` are replaced by ones that refuse, but only on the exploring thread and only inside a scenario: every other
+A scenario is run thousands of times and must do the same each time, and all its tasks share one thread, so that a real
+wait would be for ever. While somebody explores, the functions of `time`, `random` and `threading` that do such things
+are replaced by ones that refuse, but only on the exploring thread and only inside a scenario: every other
 thread, live workers and their timers among them, gets the real thing.
 """
 
@@ -41,6 +43,8 @@ _RANDOM = (
     "triangular",
     "uniform",
 )
+_REAL = "is of real threads, and all tasks here share one: it would block for real; use raw_spin_lock_init() or "
+_REAL += "init_completion()"
 _ADVICE = {
     **{name: ("time", f"time.{name}() reads the wall clock; use jiffies(), the virtual time") for name in _TIME},
     "sleep": ("time", "time.sleep() would block for real; use msleep() or schedule_timeout(), in virtual time"),
@@ -48,11 +52,15 @@ _ADVICE = {
         name: ("random", f"random.{name}() is not seeded here; make your own random.Random(seed) in the scenario")
         for name in _RANDOM
     },
+    **{name: ("threading", f"threading.{name}() {_REAL}") for name in ("Lock", "RLock")},
 }
-_modules = {"time": time, "random": random}
+# Methods that wait, by class. (Thread.join is none of them: a thread that is not explored goes on meanwhile.)
+_WAITS = ((threading.Condition, "wait"), (threading.Event, "wait"), (threading.Semaphore, "acquire"))
+_modules = {"time": time, "random": random, "threading": threading}
 _lock = threading.Lock()
 _exploring = 0
 _originals: dict[str, Any] = {}
+_waits: list[Any] = []
 
 
 @contextmanager
@@ -76,6 +84,8 @@ def guarded(*namespaces: dict[str, Any]) -> Iterator[None]:
             if not _exploring:
                 for name, value in _originals.items():
                     setattr(_modules[_ADVICE[name][0]], name, value)
+                for (owner, name), value in zip(_WAITS, _waits, strict=True):
+                    setattr(owner, name, value)
 
 
 def _is_original(value: Any) -> bool:
@@ -87,6 +97,9 @@ def _install() -> None:
     for name, (module, advice) in _ADVICE.items():
         _originals[name] = getattr(_modules[module], name)
         setattr(_modules[module], name, _refusing(_originals[name], advice))
+    _waits[:] = [vars(owner)[name] for owner, name in _WAITS]
+    for (owner, name), original in zip(_WAITS, _waits, strict=True):
+        setattr(owner, name, _refusing(original, f"threading.{owner.__name__}.{name}() {_REAL}"))
 
 
 def _refusing(original: Callable[..., Any], advice: str) -> Callable[..., Any]:
@@ -94,8 +107,9 @@ def _refusing(original: Callable[..., Any], advice: str) -> Callable[..., Any]:
         task = getattr(local, "task", None)
         if isinstance(task, ModelTask) and isinstance(task.runtime, ModelRuntime) and task.runtime.running is task:
             frame = sys._getframe(1)
-            # The recorder stamps its events with the real time, which no scenario sees.
-            if not frame.f_globals.get("__name__", "").startswith("kwlab."):
+            # The recorder stamps its events with the real time, which no scenario sees; a thread is waited for while
+            # it starts, with an Event.
+            if not frame.f_globals.get("__name__", "").startswith(("kwlab.", "threading")):
                 file = frame.f_code.co_filename.replace("\\", "/").rsplit("/", 1)[-1]
                 raise UncontrolledError(f"{file}:{frame.f_lineno} in {frame.f_code.co_name}(): {advice}")
         return original(*args, **kwargs)
