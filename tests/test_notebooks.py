@@ -116,9 +116,10 @@ def test_a_widget_is_stored_as_the_picture_that_stands_in_for_it(stored: Path) -
     book.cells.append(new_code_cell("from kwlab import StructExplorer\nStructExplorer()"))
     nbformat.write(book, stored)
     execute(stored)
-    (output,) = read(stored).cells[-1].outputs
-    assert sorted(output.data) == ["text/html", "text/plain"]
-    assert 'role="img"' in output.data["text/html"]
+    picture, view = read(stored).cells[-1].outputs
+    assert sorted(picture.data) == ["text/html", "text/plain"]
+    assert '<img alt="struct kthread_worker of Linux' in picture.data["text/html"]
+    assert view.data == {"text/plain": "(a widget: run this notebook to use it)"}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from clicking import find, press, shown
 from traces import long_trace, lost_wakeup
 
 import kwlab.widgets.player
+from kwlab import TASK_RUNNING, set_current_state
 from kwlab.draw.lanes import lanes_picture
 from kwlab.draw.moment import moment_picture
 from kwlab.draw.source import source_picture
@@ -103,10 +104,17 @@ def test_a_step_that_is_not_there(at: int) -> None:
 
 
 def test_what_is_no_trace() -> None:
-    with pytest.raises(TypeError, match="plays a trace, such as record"):
+    with pytest.raises(TypeError, match="plays a trace, such as"):
         Player([1, 2])
 
 
 def test_a_trace_through_json_plays_the_same() -> None:
     again = type(GAP).from_dict(json.loads(json.dumps(GAP.to_dict())))
     assert Player(again).picture().svg == Player(GAP).picture().svg
+
+
+def test_a_scenario_is_played_as_it_goes_by_itself() -> None:
+    def alone() -> None:
+        set_current_state(TASK_RUNNING)
+
+    assert [step.op for step in Player(alone).trace.steps] == [step.op for step in record(alone).steps]

@@ -275,8 +275,7 @@ def test_the_classes_are_as_they_were_afterwards() -> None:
     before = snapshot()
     two(read, write)
     assert snapshot() == before
-    with pytest.raises(KeyboardInterrupt):
-        check(interrupted, races=True)
+    assert any("Ctrl-C" in note for note in check(interrupted, races=True).notes)
     assert snapshot() == before
 
 

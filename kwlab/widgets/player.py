@@ -9,6 +9,7 @@ from kwlab.draw.lanes import lanes_picture
 from kwlab.draw.moment import moment_picture
 from kwlab.draw.source import source_picture
 from kwlab.draw.svg import Picture
+from kwlab.explore.trace import record
 from kwlab.explore.trace_format import Step, Trace
 from kwlab.widgets.pictured import Pictured, button, said
 
@@ -26,9 +27,12 @@ class Player(Pictured):
     takes the arrow keys for itself).
     """
 
-    def __init__(self, trace: Trace, at: int = 0) -> None:
+    def __init__(self, trace: Trace | Callable[[], object], at: int = 0) -> None:
+        """`trace`: a trace, such as ``verdict.trace()``, or a scenario, whose tasks then each go on while they can."""
+        if callable(trace):
+            trace = record(trace)
         if not isinstance(trace, Trace):
-            raise TypeError(f"Player() plays a trace, such as record(scenario) gives, not {trace!r}")
+            raise TypeError(f"Player() plays a trace, such as verdict.trace() gives, or a scenario, not {trace!r}")
         last = len(trace.steps) - 1
         if not 0 <= at <= last:
             raise ValueError(f"Player(at={at}): this trace has the steps 0 to {last}")
