@@ -16,7 +16,7 @@ __all__ = ["COMMANDS", "main"]
 
 # name: (module, function or Typer in it, one line for `kwlab --help`)
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "bench": ("kwlab.bench.command", "bench", "Measure the worker against ThreadPoolExecutor."),
+    "bench": ("kwlab.bench.command", "bench", "Measure the worker against ThreadPoolExecutor, and the explorer."),
     "trace": ("kwlab.report.command", "trace_app", "Record a kernel's workers, and show what a trace says."),
     "oracle": ("kwlab.oracle.command", "oracle_app", "Ask a real kernel, under QEMU, what it does in a scenario."),
     "ps": ("kwlab.host.command", "ps", "List the kthread workers of this machine's kernel."),

@@ -402,4 +402,10 @@ def _own_slots(cls: type) -> list[Any]:
 
 
 def _slots(kind: type) -> list[Callable[[Any], Any]]:
-    return [slot.__get__ for cls in reversed(kind.__mro__) for slot in _own_slots(cls)]
+    # The model's objects name what only says how the execution came here.
+    return [
+        slot.__get__
+        for cls in reversed(kind.__mro__)
+        for slot in _own_slots(cls)
+        if slot.__name__ not in vars(cls).get("ABOUT_THE_PAST", ())
+    ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from kwlab.errors import ListCorruption, LockingError, UseAfterFree
 from kwlab.explore.places import file_name, innermost
+from kwlab.explore.strategy import NonDeterministicError
 from kwlab.kthread import KTHREAD_SHOULD_STOP
 from kwlab.listhead import ListHead, list_empty, list_for_each
 from kwlab.runtime.model import Ending, ForeignThreadError, ModelRuntime
@@ -56,6 +57,8 @@ def bug_of(runtime: ModelRuntime, ending: Ending) -> Bug | None:
     """The bug that an execution ended with; None if all is well, or it was not finished."""
     if ending.kind == "pruned":
         return None
+    if ending.kind == "diverged":
+        raise NonDeterministicError(ending.sentence)
     if ending.kind == "done":
         return _left_behind(runtime)
     if ending.kind == "stuck":
