@@ -64,7 +64,7 @@ ThreadFunction = Callable[[Any], int | None]
 class Kthread:
     """``struct kthread``: what a task needs to be a kernel thread."""
 
-    __slots__ = ("data", "exited", "flags", "node", "parked", "result", "started", "stoppers", "threadfn")
+    __slots__ = ("data", "exited", "flags", "node", "parked", "result", "started", "threadfn")
 
     def __init__(self, runtime: Runtime, threadfn: ThreadFunction, data: Any, node: int, name: str) -> None:
         self.flags = runtime.bits()
@@ -72,7 +72,6 @@ class Kthread:
         self.exited = runtime.completion(f"{name}.exited")
         self.threadfn, self.data, self.node = threadfn, data, node
         self.started = False
-        self.stoppers = 0  # who is in kthread_stop and so keeps the task_struct alive behind its exit
         self.result: int | None = None
 
 
@@ -176,7 +175,7 @@ def kthread_stop(task: Task) -> int:
             f"kthread_stop({task.name!r}) from the thread itself would wait for ever: return from threadfn"
         )
     # get_task_struct(): the thread may be gone before the wake-up below.
-    kthread.stoppers += 1
+    task.usage += 1
     kthread.flags.set_bit(KTHREAD_SHOULD_STOP)
     # Only if asked to park: unparking binds a per-CPU thread again and insists that it is parked (fixed in 6.12).
     if kthread.flags.test_bit(KTHREAD_SHOULD_PARK):
@@ -187,7 +186,7 @@ def kthread_stop(task: Task) -> int:
     try:
         _wait_for_exit(kthread)
     finally:
-        kthread.stoppers -= 1
+        task.usage -= 1
     if task.kept is not None and task.kept is not getattr(kthread.data, "kept", None):
         issue_kept(task.kept)
     return kthread.result if kthread.result is not None else -errno.EINTR
@@ -258,7 +257,7 @@ def kthread_bind_mask(task: Task, cpus: Iterable[int]) -> None:
     """As `kthread_bind`, to any CPU of a set."""
     kthread = to_kthread(task)
     if WARN_ON(
-        kthread.started or not task.state & TASK_UNINTERRUPTIBLE,
+        not task.state & TASK_UNINTERRUPTIBLE or kthread.started,
         f"kthread_bind: {task.name} was woken already; bind between kthread_create() and the first wake-up",
     ):
         if noted:

@@ -121,10 +121,9 @@ def _taken(instruction: dis.Instruction) -> tuple[int | None, int]:
         # Function and self, or NULL and function; the arguments are counted as taken by the PRECALL before it.
         return (instruction.arg or 0) + 2, 2
     if instruction.opname == "CALL_FUNCTION_EX":
-        # NULL and function. The arguments are popped before the call, and what their places still name may be gone: a
-        # list was made a tuple of and freed.
-        return 2, 3 + ((instruction.arg or 0) & 1)
-    taken = _TAKEN.get(instruction.opname)
+        taken: int | None = 3 + ((instruction.arg or 0) & 1)
+    else:
+        taken = _TAKEN.get(instruction.opname)
     return taken, taken or 0
 
 

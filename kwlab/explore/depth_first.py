@@ -1,6 +1,6 @@
 """Every interleaving, one after the other: depth first, with a bound on preemptions if one is wanted."""
 
-from kwlab.explore.strategy import NonDeterministicError, preferred, signature
+from kwlab.explore.strategy import non_deterministic, preferred, signature
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
 
@@ -8,11 +8,13 @@ __all__ = ["Choice", "DepthFirst", "guarantee", "non_deterministic"]
 
 
 class Choice:
-    """A point where more than one task was enabled: the tasks still to be tried there, the one under way last."""
+    """A step at which more than one task was enabled: the tasks still to be tried there, the one under way last."""
 
-    __slots__ = ("seen", "todo")
+    __slots__ = ("preemptions", "seen", "step", "todo")
 
-    def __init__(self, seen: list[int], todo: list[int]) -> None:
+    def __init__(self, step: int, preemptions: int, seen: list[int], todo: list[int]) -> None:
+        self.step = step
+        self.preemptions = preemptions  # before it
         self.seen = seen
         self.todo = todo
 
@@ -27,25 +29,33 @@ class DepthFirst:
         self.bound = bound
         self.cut = False  # the bound kept something from being tried
         self._path: list[Choice] = []
-        self._depth = 0
+        self._again = False  # the last choice of the path is to be made anew
         self._preemptions = 0
-        self._tasks: list[ModelTask] = []
+        self._runtime: ModelRuntime | None = None
 
     def begin(self, runtime: ModelRuntime) -> None:
-        self._tasks = runtime.all_tasks
-        self._depth = self._preemptions = 0
+        if self._path:
+            before, choice = self._runtime, self._path[-1]
+            assert before is not None
+            runtime.follow(before.schedule[: choice.step], before.operations[: choice.step])
+            self._preemptions = choice.preemptions
+            self._again = True
+        self._runtime = runtime
 
     def choose(self, enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
+        assert self._runtime is not None
+        tasks = self._runtime.all_tasks
         seen = signature(enabled)
-        if self._depth < len(self._path):
-            choice = self._path[self._depth]
+        if self._again:
+            self._again = False
+            choice = self._path[-1]
             if choice.seen != seen:
-                raise non_deterministic(choice.seen, seen, self._tasks)
+                raise non_deterministic(choice.seen, seen, tasks)
         else:
-            choice = Choice(seen, self._alternatives(enabled, me))
+            step = len(self._runtime.schedule)
+            choice = Choice(step, self._preemptions, seen, self._alternatives(enabled, me))
             self._path.append(choice)
-        self._depth += 1
-        chosen = self._tasks[choice.todo[-1]]
+        chosen = tasks[choice.todo[-1]]
         if chosen is not me and me in enabled:
             self._preemptions += 1
         return chosen
@@ -84,16 +94,3 @@ def guarantee(bound: int | None) -> str:
     if bound is None:
         return "all interleavings"
     return f"all interleavings with at most {bound} preemption{'' if bound == 1 else 's'}"
-
-
-def non_deterministic(before: list[int], now: list[int], tasks: list[ModelTask]) -> NonDeterministicError:
-    """The error for a scenario that went another way than the last time."""
-
-    def names(signature: list[int]) -> str:
-        return ", ".join(tasks[entry >> 8].name if entry >> 8 < len(tasks) else "?" for entry in signature)
-
-    return NonDeterministicError(
-        f"the scenario is not deterministic: after the same choices, the tasks that could go on were [{names(before)}] "
-        f"and now are [{names(now)}], or their next operations differ. Does it keep something from one run to the next "
-        "(a global list, a cache), or read time, chance or the outside world?"
-    )

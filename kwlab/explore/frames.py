@@ -76,6 +76,8 @@ class Suspended:
         if below == UNREADABLE:
             raise Opaque(f"{frame.f_code.co_qualname}() is in the middle of {opname}")
         if called is not None and _byte_at(_address(called) + _IS_ENTRY).value:
+            if opname == "CALL_FUNCTION_EX":
+                taken = 2  # the arguments behind the function may be a list that was made a tuple, and freed
             operands = values_of(frame, facts.slots + below + taken)[facts.slots + below - _LEFT.get(opname, 0) :]
             if not _calls_directly(opname, operands, called):
                 raise Opaque(
@@ -95,7 +97,9 @@ def _calls_directly(opname: str, operands: list[Any], called: FrameType) -> bool
     if opname in ("LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR", "DELETE_ATTR"):
         return True  # a descriptor or a __getattr__
     if opname in ("CALL", "CALL_FUNCTION_EX"):
-        if operands[0] is NULL:
+        if opname == "CALL_FUNCTION_EX":
+            operands = operands[1:]
+        elif operands[0] is NULL:
             operands = operands[1:]
         return _runs(operands[0], code, operands[1:])
     if opname == "BEFORE_WITH":

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import cycle
 
-from kwlab.explore.depth_first import guarantee, non_deterministic
+from kwlab.explore.depth_first import guarantee
 from kwlab.explore.patience import Patience
 from kwlab.explore.state import StateKeys
-from kwlab.explore.strategy import preferred, signature
+from kwlab.explore.strategy import non_deterministic, preferred, signature
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
 from kwlab.runtime.model_ops import LOOKS

@@ -1,10 +1,12 @@
 """From the end of an execution to a bug with a name: what went wrong, in one sentence."""
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from kwlab.errors import ListCorruption, LockingError, UseAfterFree
 from kwlab.explore.places import file_name, innermost
+from kwlab.explore.strategy import NonDeterministicError
 from kwlab.kthread import KTHREAD_SHOULD_STOP
 from kwlab.listhead import ListHead, list_empty, list_for_each
 from kwlab.runtime.model import Ending, ForeignThreadError, ModelRuntime
@@ -14,7 +16,7 @@ from kwlab.runtime.model_ops import LOCK, SCHEDULE, WAIT
 from kwlab.runtime.states import task_state_to_char
 from kwlab.struct import freed
 
-__all__ = ["KINDS", "Bug", "bug_of", "kind_of"]
+__all__ = ["KINDS", "Bug", "bug_of"]
 
 # Every kind of bug there is, for `check(allow=...)`.
 KINDS = (
@@ -55,6 +57,8 @@ def bug_of(runtime: ModelRuntime, ending: Ending) -> Bug | None:
     """The bug that an execution ended with; None if all is well, or it was not finished."""
     if ending.kind == "pruned":
         return None
+    if ending.kind == "diverged":
+        raise NonDeterministicError(ending.sentence)
     if ending.kind == "done":
         return _left_behind(runtime)
     if ending.kind == "stuck":
@@ -64,12 +68,11 @@ def bug_of(runtime: ModelRuntime, ending: Ending) -> Bug | None:
         assert ending.error is not None
         if isinstance(ending.error, (UncontrolledError, ForeignThreadError)):
             raise ending.error
-        return Bug(kind_of(ending.error), ending.sentence + _place(ending.error), name, ending.error)
+        return Bug(_kind_of(ending.error), ending.sentence + _place(ending.error), name, ending.error)
     return Bug(ending.kind, ending.sentence, name)
 
 
-def kind_of(error: BaseException) -> str:
-    """What kind of bug an exception is."""
+def _kind_of(error: BaseException) -> str:
     for cls, kind in (
         (AssertionError, "assertion"),
         (UseAfterFree, "use after free"),
@@ -96,7 +99,8 @@ def queued(data: Any) -> int:
     head = getattr(data, "work_list", None)
     if not isinstance(head, ListHead) or head.next is None or list_empty(head):
         return 0
-    return sum(1 for _ in list_for_each(head))
+    # Not for ever: a list that was bent may never come back to its head.
+    return sum(1 for _ in islice(list_for_each(head), 1000))
 
 
 def _works(count: int) -> str:

@@ -49,7 +49,7 @@ class StateKeys:
         for task in runtime.all_tasks:
             canonical.number(task)
         for task in runtime.all_tasks:
-            canonical.write([task._state, task._flags, task.irqs_off, task.kthread, task.kept])
+            canonical.write([task._state, task._flags, task._usage, task.irqs_off, task.kthread, task.kept])
             if task._state != TASK_DEAD:
                 frames = self._chain(task, me)
                 canonical.write([task.op, task.target, task.argument, len(task.held), *task.held, len(frames)])

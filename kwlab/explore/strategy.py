@@ -5,11 +5,17 @@ from typing import Protocol
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
 
-__all__ = ["NonDeterministicError", "Strategy", "preferred", "signature"]
+__all__ = ["NonDeterministicError", "Strategy", "enough", "non_deterministic", "preferred", "signature"]
 
 
 class NonDeterministicError(RuntimeError):
     """The same choices led to different operations: the scenario depends on something that is not in the model."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(
+            f"the scenario is not deterministic: after the same choices, {how}. Does it keep something from one run to "
+            "the next (a global list, a cache), or read time, chance or the outside world?"
+        )
 
 
 class Strategy(Protocol):
@@ -48,3 +54,22 @@ def preferred(enabled: list[ModelTask], me: ModelTask) -> list[ModelTask]:
 def signature(enabled: list[ModelTask]) -> list[int]:
     """What must be the same when the same choices are made again: who is enabled, and to do what."""
     return [task.id << 8 | task.op for task in enabled]
+
+
+def non_deterministic(before: list[int], now: list[int], tasks: list[ModelTask]) -> NonDeterministicError:
+    """The error for a scenario that went another way than the last time; the signatures say where."""
+
+    def names(signature: list[int]) -> str:
+        return ", ".join(tasks[entry >> 8].name if entry >> 8 < len(tasks) else "?" for entry in signature)
+
+    return NonDeterministicError(
+        f"the tasks that could go on were [{names(before)}] and now are [{names(now)}], or their next operations differ"
+    )
+
+
+def enough(strategy: str, **given: int) -> int:
+    """The given number. Errors: `ValueError` if it is less than one; the message names the parameter."""
+    ((name, number),) = given.items()
+    if number < 1:
+        raise ValueError(f"{strategy}({name}={number}): at least 1")
+    return number

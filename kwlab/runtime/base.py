@@ -109,6 +109,7 @@ class Task(Protocol):
     kthread: Any  # kwlab.kthread.Kthread, None for a thread that kwlab did not make
     kept: list[str] | None  # where warnings wait if nobody called this thread; None in a caller's thread
     irqs_off: int  # how many `local_irq_save` sections the task is inside
+    usage: int  # who keeps the task_struct alive behind its exit; others may change it
     epoch: Any  # what a race detector keeps of the task, None where there is none
     flags: int  # PF_* bits, set by the owner before the first wake-up or by the task itself
 

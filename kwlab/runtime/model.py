@@ -8,6 +8,7 @@ chosen tasks' numbers, `schedule`, is the execution.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from types import TracebackType
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from kwlab.runtime.base import TimerInterrupt, local
 from kwlab.runtime.carriers import Abandon, Carriers
 from kwlab.runtime.model_clock import Device, ModelClock
 from kwlab.runtime.model_objects import ModelBits, ModelCompletion, ModelSpinLock, ModelTask
-from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, SCHEDULE, SPAWN, WAIT
+from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, NAMES, READ, SCHEDULE, SPAWN, WAIT
 from kwlab.runtime.states import TASK_DEAD, TASK_UNINTERRUPTIBLE
 
 __all__ = ["Ending", "ForeignThreadError", "ModelRuntime"]
@@ -26,6 +27,7 @@ Choose = Callable[[list[ModelTask], ModelTask], ModelTask | None]
 # Called as ``observer(task, op, target, result)`` right after an operation.
 Observer = Callable[[ModelTask, int, Any, Any], None]
 
+KEYS = 64  # how many things of its own an object can have that operations collide on: the bits of a word
 STUBBORN = 100  # how often a task may swallow `Abandon` before it is left where it is
 
 
@@ -43,8 +45,8 @@ class Ending:
     """How an execution ended: a `kind` and a `sentence`, and in which task if it was one that did it.
 
     Kinds: ``done`` (nothing left to do), ``stuck`` (tasks sleep or wait, nobody can go on), ``error`` (an exception
-    left a task), ``endless`` and ``soft lockup`` (the step limit), ``pruned`` (not wanted any more), or what
-    `ModelRuntime.fail` was told.
+    left a task), ``endless`` and ``soft lockup`` (the step limit), ``pruned`` (not wanted any more), ``diverged`` (it
+    did not do what `ModelRuntime.follow` expects), or what `ModelRuntime.fail` was told.
     """
 
     kind: str
@@ -76,6 +78,8 @@ class ModelRuntime:
         self.limit = limit
         self.observer = observer
         self.warnings_end = warnings_end
+        self.new_key = count(0, KEYS).__next__
+        self.key = self.new_key()  # of the task list
         self.on_deadlock: Literal["raise", "wait"] = "wait"
         self.timer_base: Any = None
         self.log = reports.KernelLog()
@@ -84,6 +88,11 @@ class ModelRuntime:
         self.live: list[ModelTask] = []
         self.running: ModelTask | None = None
         self.schedule: list[int] = []
+        self.operations: list[int] = []  # what was announced by those in `schedule`
+        self.asides: list[tuple[int, Any]] = []  # (op, target) of what no operation announced, in order
+        self._field_keys: dict[tuple[int, str], tuple[int, Any]] = {}
+        self._planned: list[int] = []
+        self._decided = 0
         self.ending: Ending | None = None
         self.ended_at: TracebackType | None = None  # where `fail` was called, if that ended it
         self.crash: BaseException | None = None
@@ -112,6 +121,8 @@ class ModelRuntime:
             self.running = task
             self.carriers.run(task)
             self.running = None
+            if len(self.schedule) < self._decided:
+                self.ending = self._diverged(len(self.schedule))
             if inspect is not None and self.crash is None and self.ending is not None:
                 inspect(self.ending)
         finally:
@@ -127,6 +138,16 @@ class ModelRuntime:
             raise self.crash
         assert self.ending is not None
         return self.ending
+
+    def follow(self, schedule: list[int], operations: list[int]) -> None:
+        """Before `run`: begin with these steps, of an earlier execution, without asking `choose`.
+
+        If a task is about to do another operation than it did then, the execution ends as ``diverged``.
+        """
+        self._planned, self._decided, self.operations = schedule, len(schedule), operations[:]
+
+    def _diverged(self, step: int) -> Ending:
+        return Ending("diverged", f"step {step} was a {NAMES[self.operations[step]]} and now is none")
 
     def live_through(self, task: ModelTask) -> ModelTask | None:
         """All of a task's life, called on its carrier; returns who goes on (None: the hub)."""
@@ -185,6 +206,26 @@ class ModelRuntime:
 
     def _next(self, me: ModelTask) -> ModelTask | None:
         """Who goes on; None, with `ending` or `crash` set, if the execution is over."""
+        schedule = self.schedule
+        step = len(schedule)
+        if step < self._decided:
+            number = self._planned[step]
+            if number >= len(self.all_tasks) or self.all_tasks[number].op != self.operations[step]:
+                self.ending = self._diverged(step)
+                return None
+            following = self.all_tasks[number]
+        else:
+            chosen = self._choose(me)
+            if chosen is None:
+                return None
+            following = chosen
+            number = following.id
+            self.operations.append(following.op)
+        schedule.append(number)
+        following.last_step = step
+        return following
+
+    def _choose(self, me: ModelTask) -> ModelTask | None:
         enabled = []
         for task in self.live:
             op = task.op
@@ -201,28 +242,22 @@ class ModelRuntime:
                     enabled.append(task)
             elif task.target.ready():
                 enabled.append(task)
-        schedule = self.schedule
-        if len(enabled) == 1 and not self.every_step:
-            following = enabled[0]
-        elif enabled:
-            try:
-                chosen = self.choose(enabled, me)
-            except BaseException as error:
-                self.crash = error
-                return None
-            if chosen is None:
-                self.ending = self.ending or Ending("pruned")
-                return None
-            following = chosen
-        else:
+        if not enabled:
             self.ending = Ending("stuck" if any(not task.is_device for task in self.live) else "done")
             return None
-        following.last_step = len(schedule)
-        schedule.append(following.id)
-        if len(schedule) > self.limit:
-            self.ending = self._endless(following)
+        if len(self.schedule) >= self.limit:
+            self.ending = self._endless(me)
             return None
-        return following
+        if len(enabled) == 1 and not self.every_step:
+            return enabled[0]
+        try:
+            chosen = self.choose(enabled, me)
+        except BaseException as error:
+            self.crash = error
+            return None
+        if chosen is None:
+            self.ending = self.ending or Ending("pruned")
+        return chosen
 
     def _endless(self, task: ModelTask) -> Ending:
         """The step limit is reached. Who took all of the second half without a pause keeps the others waiting."""
@@ -291,12 +326,15 @@ class ModelRuntime:
         task = self._new_task(entry, name)
         task._state = TASK_UNINTERRUPTIBLE
         task.kept = []
+        self.aside(SPAWN, self)
         if self.observer is not None and self.running is not None:
             self.observer(self.running, SPAWN, task, None)
         return task
 
     def _new_task(self, entry: Callable[[], object], name: str) -> ModelTask:
         task = ModelTask(self, len(self.all_tasks), name, entry)
+        if self.running is not None:
+            task.born = self.running.last_step
         self.all_tasks.append(task)
         self.live.append(task)
         if self.born is not None:
@@ -309,7 +347,21 @@ class ModelRuntime:
         task.op, task.target, task.is_device, task.kept = DEVICE, device, True, []
         return task
 
+    def aside(self, op: int, target: Any) -> None:
+        """The running task does `op` without being asked for: it is part of the step that it is in."""
+        if self.running is not None:
+            self.asides.append((op, target))
+
+    def field_key(self, struct: Any, field: str) -> int:
+        """The key of a struct's field. (The struct is kept: a number of `id` must not come again.)"""
+        known = self._field_keys.get((id(struct), field))
+        if known is None:
+            known = self._field_keys[id(struct), field] = (self.new_key(), struct)
+        return known[0]
+
     def tasks(self) -> list[Any]:
+        if self.running is not None:
+            self.announce(READ, self)
         return [task for task in self.all_tasks[1:] if not task.is_device and task.state != TASK_DEAD]
 
     def set_affinity(self, task: Any, cpus: frozenset[int]) -> None:

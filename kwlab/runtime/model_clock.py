@@ -52,6 +52,7 @@ class ModelClock(Device):
 
     def __init__(self, runtime: "ModelRuntime") -> None:
         super().__init__(runtime)
+        self.key = runtime.new_key()
         self.now = 0
         self.expires: int | None = None
         self.interrupt: Callable[[int], None] | None = None
@@ -78,6 +79,7 @@ class ModelClock(Device):
     def program(self, expires: int | None, interrupt: TimerInterrupt) -> None:
         """Set the device to `expires`; nothing happens if that is what it is set to."""
         self.interrupt = interrupt
+        self.runtime.aside(PROGRAM, self)
         if expires == self.expires:
             return
         self.runtime.announce(PROGRAM, self, expires)

@@ -11,6 +11,7 @@ from kwlab.errors import UseAfterFree
 from kwlab.runtime.base import Task, local, probes
 from kwlab.runtime.model_ops import (
     COMPLETE,
+    HOLD,
     LOCK,
     READ,
     READ_STATE,
@@ -40,7 +41,9 @@ class ModelTask:
         "__weakref__",
         "_flags",
         "_state",
+        "_usage",
         "argument",
+        "born",
         "carrier",
         "entry",
         "epoch",
@@ -49,6 +52,7 @@ class ModelTask:
         "irqs_off",
         "is_device",
         "kept",
+        "key",
         "kthread",
         "last_step",
         "name",
@@ -66,6 +70,7 @@ class ModelTask:
         self.entry = entry
         self._state = TASK_RUNNING
         self._flags = PF_NOFREEZE
+        self._usage = 0
         self.op = SCHEDULE
         self.target: Any = self
         self.argument: Any = None
@@ -75,6 +80,8 @@ class ModelTask:
         self.irqs_off = 0
         self.kthread: Any = None
         self.kept: list[str] | None = None
+        self.key = runtime.new_key()
+        self.born = 0  # the step in which it was spawned
         self.last_step = 0  # the step in which it was chosen last
         self.yielded = 0  # the step of its last voluntary pause
         self.epoch: Any = None  # what a race detector keeps of it
@@ -113,6 +120,15 @@ class ModelTask:
         self.runtime.announce(STORE_STATE, self, value)
         self._flags = value
 
+    @property
+    def usage(self) -> int:
+        return self._usage
+
+    @usage.setter
+    def usage(self, value: int) -> None:
+        self.runtime.aside(HOLD, self)
+        self._usage = value
+
     def set_current_state(self, state: int) -> None:
         runtime = self.runtime
         me = runtime.announce(SET_STATE, self, state)
@@ -135,7 +151,7 @@ class ModelTask:
         if probes:
             for probe in probes:
                 probe("sched_waking", self, {"state": task_state_to_char(self._state)})
-        if self._state == TASK_DEAD and not (self.kthread is not None and self.kthread.stoppers):
+        if self._state == TASK_DEAD and not self._usage:
             raise UseAfterFree(f"use after free: wake-up of task {self.name!r}, which has exited")
         if self._state & states:
             self._state = TASK_RUNNING
@@ -152,6 +168,7 @@ class ModelTask:
 
     def read_once(self, struct: Any, field: str) -> Any:
         runtime = self.runtime
+        runtime.field_key(struct, field)
         me = runtime.announce(READ, struct, field)
         with unobserved(me):  # as a plain access
             value = getattr(struct, field)
@@ -161,6 +178,7 @@ class ModelTask:
 
     def write_once(self, struct: Any, field: str, value: Any) -> None:
         runtime = self.runtime
+        runtime.field_key(struct, field)
         me = runtime.announce(WRITE, struct, field)
         with unobserved(me):
             setattr(struct, field, value)
@@ -194,12 +212,15 @@ class unobserved:
 class ModelSpinLock:
     """A spinlock whose holder is a task of the model."""
 
-    __slots__ = ("name", "owner", "runtime")
+    __slots__ = ("key", "name", "owner", "released", "runtime")
+    ABOUT_THE_PAST = ("key", "released")  # no part of the state
 
     def __init__(self, runtime: "ModelRuntime", name: str) -> None:
         self.runtime = runtime
         self.name = name
+        self.key = runtime.new_key()
         self.owner: ModelTask | None = None
+        self.released = -1  # the step in which it was released last
 
     @property
     def free(self) -> bool:
@@ -235,6 +256,7 @@ class ModelSpinLock:
                 probe("lock_release", self, {})
         me.held.remove(self)
         self.owner = None
+        self.released = me.last_step
         if self.runtime.observer is not None:
             self.runtime.observer(me, UNLOCK, self, None)
 
@@ -254,10 +276,12 @@ class ModelSpinLock:
 class ModelCompletion:
     """``struct completion``; a wait is one operation, possible while there is one to take."""
 
-    __slots__ = ("count", "name", "runtime")
+    __slots__ = ("count", "key", "name", "runtime")
+    ABOUT_THE_PAST = ("key",)
 
     def __init__(self, runtime: "ModelRuntime", name: str) -> None:
         self.runtime = runtime
+        self.key = runtime.new_key()
         self.name = name
         self.count: float = 0
 
@@ -289,6 +313,7 @@ class ModelCompletion:
         if me is not None:
             if me.held or me.is_device:
                 runtime.refuse_to_sleep(me, f"wait_for_completion({self.name})")
+            runtime.aside(READ_STATE, me)
             if me._state:
                 runtime.warn(
                     f"wait_for_completion({self.name}) in state {task_state_to_char(me._state)}: "
@@ -329,10 +354,12 @@ class ModelCompletion:
 class ModelBits:
     """A word of flag bits; each bit operation is atomic."""
 
-    __slots__ = ("runtime", "word")
+    __slots__ = ("key", "runtime", "word")
+    ABOUT_THE_PAST = ("key",)
 
     def __init__(self, runtime: "ModelRuntime") -> None:
         self.runtime = runtime
+        self.key = runtime.new_key()
         self.word = 0
 
     def test_bit(self, bit: int) -> bool:

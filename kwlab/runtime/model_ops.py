@@ -11,6 +11,7 @@ __all__ = [
     "COMPLETE",
     "DEVICE",
     "EXIT",
+    "HOLD",
     "LOCK",
     "LOOKS",
     "NAMES",
@@ -49,9 +50,9 @@ LOCK, SCHEDULE, WAIT, DEVICE = range(4)
     WRITE,  # WRITE_ONCE
     EXIT,
 ) = range(4, 17)
-# Reported to observers, but no scheduling points: an unlock can always be moved to right behind what the task did
-# before, and a new task does nothing until it is woken.
-UNLOCK, SPAWN = 17, 18
+# No scheduling points but part of the step before: an unlock can always be moved to right behind what the task did
+# before, a new task does nothing until it is woken, and a reference to a task only counts once the task has exited.
+UNLOCK, SPAWN, HOLD = 17, 18, 19
 
 # They change nothing for anybody: a task that does only these waits for another.
 LOOKS = frozenset((READ_STATE, TEST_BIT, TEST_COMPLETION, CLOCK, READ))
@@ -76,6 +77,7 @@ NAMES = (
     "exit",
     "unlock",
     "spawn",
+    "get_task_struct",
 )
 
 

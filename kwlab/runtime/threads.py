@@ -56,6 +56,7 @@ class ThreadTask:
         "runtime",
         "state",
         "takes_signals",
+        "usage",
     )
 
     def __init__(self, runtime: "ThreadRuntime", name: str) -> None:
@@ -72,6 +73,7 @@ class ThreadTask:
         self.kthread: Any = None
         self.kept: list[str] | None = None
         self.takes_signals = False
+        self.usage = 0
 
     @property
     def comm(self) -> str:

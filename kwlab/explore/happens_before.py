@@ -1,0 +1,159 @@
+"""Which steps of an execution happen before which: as bit sets, one per step.
+
+A step happens before another if it comes earlier and both are of one task, or collide (see `dependency`), or the one
+makes the other possible (an unlock and the next lock, a spawn and what the new task does), or by any chain of these.
+Bit *i* of a set stands for step *i*: the union of two pasts is one operation on whole numbers, where clock vectors
+would be compared entry by entry.
+
+The steps are a stack: what a new execution shares with the one before is kept.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable
+
+from kwlab.explore.dependency import ADD, READ, WRITE, Accesses, exchangeable
+from kwlab.runtime.model_ops import DEVICE, LOCK
+
+__all__ = ["HappensBefore"]
+
+# Of one key, behind each step that touched it: the last write, and the reads and the additions since, as sets; then
+# that step and its mode.
+_History = tuple[int, int, int, int, int]
+_NONE: list[_History] = [(0, 0, 0, -1, READ)]
+
+# Called with a step and the past of a later one that collides with it and could have come first.
+Race = Callable[[int, int], object]
+
+
+class HappensBefore:
+    """The steps so far, and the past of each: a set that includes the step itself."""
+
+    def __init__(self) -> None:
+        self.past: list[int] = []
+        self.steps_of: dict[int, list[int]] = {}  # by task
+        self._task: list[int] = []
+        self._accesses: list[Accesses] = []
+        self._op: list[int] = []
+        self._detail: list[float] = []
+        self._enabled: list[int] = []
+        self._history: dict[int, list[_History]] = {}
+        self._barriers = 0  # the steps that collide with everything
+
+    def __len__(self) -> int:
+        return len(self.past)
+
+    def cut(self, length: int) -> None:
+        """Forget all but the first `length` steps."""
+        while len(self.past) > length:
+            self.past.pop()
+            self._op.pop()
+            self._detail.pop()
+            self._enabled.pop()
+            self.steps_of[self._task.pop()].pop()
+            accesses = self._accesses.pop()
+            if accesses is None:
+                self._barriers ^= 1 << len(self.past)
+            else:
+                for key, _ in accesses:
+                    self._history[key].pop()
+
+    def before(self, task: int, born: int) -> int:
+        """The past of what `task` does next: what it did, or for a new one the step it was born in."""
+        steps = self.steps_of.setdefault(task, [])
+        if steps:
+            return self.past[steps[-1]]
+        return self.past[born] if born < len(self.past) else 0
+
+    def races(self, task: int, past: int, accesses: Accesses, op: int, detail: float, race: Race) -> int:
+        """The past of a next step of `task`, `past` included; `race` hears of each step that it races with.
+
+        A race: two steps that collide, no third is between them in the order, and the later could have come first.
+        """
+        if accesses is None:
+            candidates = (1 << len(self.past)) - 1
+        else:
+            if LOCK < op <= DEVICE:
+                past = self._races_of_a_wait(task, past, accesses[0], op, detail, race)
+                accesses = accesses[1:]
+            candidates = self._barriers
+            for key, mode in accesses:
+                write, reads, adds, _, _ = self._history.get(key, _NONE)[-1]
+                candidates |= write
+                if mode != READ:
+                    candidates |= reads
+                if mode != ADD:
+                    candidates |= adds
+        candidates &= ~past
+        while candidates:
+            # The latest first: what happens before it is no candidate any more.
+            step = candidates.bit_length() - 1
+            past |= self.past[step]
+            candidates &= ~past
+            race(step, past)
+        return past
+
+    def _races_of_a_wait(
+        self, task: int, past: int, access: tuple[int, int], op: int, detail: float, race: Race
+    ) -> int:
+        # What made the step possible hides what made it impossible before: A takes what B waits for, and gives it
+        # back. So such steps count for the order, but are looked through here.
+        key, mode = access
+        enabling = 0
+        for _, _, _, step, mode2 in reversed(self._history.get(key, _NONE)):
+            if step < 0 or past >> step & 1:
+                if mode2 == WRITE:
+                    break
+            elif mode != mode2 or mode == WRITE:
+                if op == DEVICE:
+                    possible = bool(self._enabled[step] >> task & 1)
+                else:
+                    possible = exchangeable(self._op[step], self._detail[step], op, detail)
+                if possible:
+                    past |= self.past[step]
+                    race(step, past)
+                else:
+                    enabling |= self.past[step]
+        return past | enabling
+
+    def push(self, task: int, past: int, accesses: Accesses, op: int, detail: float, enabled: int) -> None:
+        """The next step, with its `past` as `races` found it; `enabled`: the set of tasks that could have done one."""
+        step = len(self.past)
+        self.past.append(past | 1 << step)
+        self._task.append(task)
+        self._op.append(op)
+        self._detail.append(detail)
+        self._enabled.append(enabled)
+        self.steps_of[task].append(step)
+        self._accesses.append(accesses)
+        self._note(step, accesses)
+
+    def amend(self, accesses: tuple[tuple[int, int], ...], race: Race) -> None:
+        """The last step turned out to have touched this too."""
+        step = len(self.past) - 1
+        before = self._accesses[step]
+        self.past[step] = self.races(self._task[step], self.past[step], accesses, LOCK, 0, race)
+        if before is not None:
+            self._accesses[step] = before + accesses
+            self._note(step, accesses)
+
+    def _note(self, step: int, accesses: Accesses) -> None:
+        bit = 1 << step
+        if accesses is None:
+            self._barriers |= bit
+            return
+        for key, mode in accesses:
+            history = self._history.setdefault(key, [(0, 0, 0, -1, READ)])
+            write, reads, adds, _, _ = history[-1]
+            if mode == READ:
+                history.append((write, reads | bit, adds, step, mode))
+            elif mode == ADD:
+                history.append((write, reads, adds | bit, step, mode))
+            else:
+                history.append((bit, 0, 0, step, mode))
+
+    def first(self, task: int, step: int) -> int | None:
+        """The first step of `task` behind `step`, if there is one."""
+        steps = self.steps_of[task]
+        if not steps or steps[-1] <= step:
+            return None
+        return steps[bisect_right(steps, step)]
