@@ -35,8 +35,10 @@ MEMORY = "sequentially consistent memory"
 
 
 def kind_of_bug(bug: Bug) -> str:
-    """Its kind; for a promise that was not kept, what it is about."""
-    return bug.error.about if isinstance(bug.error, Broken) else bug.kind
+    """Its kind; for a promise that was not kept, what it is about. One that never gives way never ends."""
+    if isinstance(bug.error, Broken):
+        return bug.error.about
+    return ENDLESS if bug.kind == "soft lockup" else bug.kind
 
 
 @dataclass
@@ -125,7 +127,7 @@ def explore(
             found.bugs.setdefault(kind_of_bug(bug), (bug, execution.schedule))
         elif execution.ending.kind == "done":
             found.good += 1
-        found.endless = bug is not None and bug.kind == ENDLESS
+        found.endless = bug is not None and kind_of_bug(bug) == ENDLESS
         return found.endless
 
     strategy = Merging()
