@@ -16,7 +16,7 @@ __all__ = ["COMMANDS", "main"]
 
 # name: (module, function or Typer in it, one line for `kwlab --help`)
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "bench": ("kwlab.bench.command", "bench", "Measure the worker against ThreadPoolExecutor."),
+    "bench": ("kwlab.bench.command", "bench", "Measure the worker against ThreadPoolExecutor, and the explorer."),
     "trace": ("kwlab.report.command", "trace_app", "Record a kernel's workers, and show what a trace says."),
     "oracle": ("kwlab.oracle.command", "oracle_app", "Ask a real kernel, under QEMU, what it does in a scenario."),
     "ps": ("kwlab.host.command", "ps", "List the kthread workers of this machine's kernel."),
@@ -27,11 +27,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "conformance",
         "Play scenarios and compare with what a kernel answered.",
     ),
-    "grade": ("kwlab.grade.command", "grade", "Grade an exercise, as check() does in the notebook."),
+    "grade": ("kwlab.grade.command", "grade", "Grade an exercise as check() does, or a class's folder."),
     "status": ("kwlab.grade.command", "status", "How far you are with the exercises."),
     "hint": ("kwlab.grade.command", "hint", "The next of three hints for an exercise."),
     "reset": ("kwlab.grade.command", "reset", "Start an exercise anew."),
     "solution": ("kwlab.grade.command", "solution", "The solution of an exercise that you have passed."),
+    "release": ("kwlab.grade.command", "release", "For instructors: write the student edition."),
     "exercise": ("kwlab.grade.command", "exercise_app", "For authors: check exercises, and make their notebooks."),
 }
 

@@ -174,6 +174,7 @@ class Program:
             lines.append(f'    tasks.append(runtime.spawn(body_{number}, "task {number}"))')
         lines += [f"    wake_up_process(tasks[{number}])" for number in range(1, len(self.bodies))]
         lines += _indented(self.bodies[0], 4)
+        lines.append("    return shared, logs")  # so that they belong to the state even when main has ended
         return "\n".join(lines) + "\n"
 
     def scenario(self, report: Callable[[Any], object]) -> Callable[[], object]:

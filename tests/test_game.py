@@ -23,7 +23,6 @@ from kwlab import (
 )
 from kwlab.explore import Options, check, join
 from kwlab.explore.answers import Answer, shortest_answer
-from kwlab.explore.collisions import collide
 from kwlab.explore.depth_first import DepthFirst
 from kwlab.explore.engine import search
 from kwlab.explore.game import PATIENCE, Game, follow
@@ -31,8 +30,6 @@ from kwlab.explore.meanings import MEANINGS
 from kwlab.explore.problems import KINDS
 from kwlab.explore.until import FAR
 from kwlab.museum import exhibit
-from kwlab.runtime import model_ops as ops
-from kwlab.runtime.model_objects import ModelTask
 
 CLASSICS = {
     "lost wake-up": (loops.lost_wakeup, "lost wake-up"),
@@ -302,51 +299,6 @@ def test_positions_that_differ_in_the_order_of_independent_steps_have_one_finger
             game.choose(task, single=True)
         reached.append(game.position.fingerprint)
     assert reached[0] == reached[1] == reached[2] != reached[3]
-
-
-# -------------------------------------------------------------------------------------------------- what collides
-
-
-def about_to(op: int, target: object, argument: object = None) -> ModelTask:
-    task = object.__new__(ModelTask)
-    task.op, task.target, task.argument, task._state = op, target, argument, 0
-    return task
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ((ops.LOCK,), (ops.LOCK,), True),
-        ((ops.SET_STATE,), (ops.WAKE,), True),
-        ((ops.STORE_STATE,), (ops.WAKE,), True),
-        ((ops.EXIT,), (ops.WAKE,), True),
-        ((ops.TEST_BIT, 1), (ops.SET_BIT, 1), True),
-        ((ops.TEST_BIT, 1), (ops.SET_BIT, ~1), True),
-        ((ops.TEST_BIT, 1), (ops.SET_BIT, 2), False),
-        ((ops.TEST_BIT, 1), (ops.TEST_BIT, 1), False),
-        ((ops.READ, "task"), (ops.WRITE, "task"), True),
-        ((ops.READ, "task"), (ops.WRITE, "flags"), False),
-        ((ops.READ, "task"), (ops.READ, "task"), False),
-        ((ops.WAIT,), (ops.WAIT,), True),
-        ((ops.WAIT,), (ops.COMPLETE,), False),
-        ((ops.TEST_COMPLETION,), (ops.COMPLETE,), True),
-        ((ops.CLOCK,), (ops.DEVICE,), True),
-        ((ops.CLOCK,), (ops.CLOCK,), False),
-    ],
-)
-def test_what_collides(one: tuple, other: tuple, expected: bool) -> None:
-    shared = object()
-    first, second = (about_to(op, shared, *more) for op, *more in (one, other))
-    assert collide(first, second) is collide(second, first) is expected
-    assert not collide(first, about_to(other[0], object()))
-
-
-@pytest.mark.parametrize(("state", "expected"), [(0, False), (TASK_INTERRUPTIBLE, True)])
-def test_a_wakeup_collides_with_another_only_where_it_changes_something(state: int, expected: bool) -> None:
-    sleeper = about_to(ops.SCHEDULE, None)
-    sleeper._state = state
-    first, second = about_to(ops.WAKE, sleeper), about_to(ops.WAKE, sleeper)
-    assert collide(first, second) is expected
 
 
 def test_the_clicks_reach_every_kind_of_bug_that_all_interleavings_have() -> None:

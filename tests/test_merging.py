@@ -16,6 +16,7 @@ from kwlab import (
     KthreadWorker,
     Struct,
     cond_resched,
+    current,
     init_completion,
     kthread_cancel_delayed_work_sync,
     kthread_destroy_worker,
@@ -338,6 +339,14 @@ def two_deaf_sleepers(log: list[Any]) -> None:
     kthread_stop(kthread_run(sleep, None, "sleeper"))
 
 
+def a_list_of_arguments(log: list[Any]) -> None:
+    # A starred list is freed before the function begins; nothing may look for it on the caller's stack.
+    def client(_: object) -> None:
+        log.append(current().name)
+
+    join(*[kthread_run(client, None, "client-%d", number) for number in range(2)])
+
+
 def timers(log: list[Any]) -> None:
     def client(_: object) -> None:
         msleep(2)
@@ -364,6 +373,7 @@ PROGRAMS = [
     exceptions_on_their_way,
     sleepers,
     two_deaf_sleepers,
+    a_list_of_arguments,
 ]
 
 

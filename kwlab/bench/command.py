@@ -19,7 +19,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes: under 20 seconds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
-    """Measure the worker beside ThreadPoolExecutor, in paired rounds of one run."""
+    """Measure the worker beside ThreadPoolExecutor, and the explorer, in paired rounds of one run."""
     unknown = [name for name in names or () if name not in EXPERIMENTS]
     if unknown:
         raise typer.BadParameter(f"no experiment {unknown[0]!r}: there are {', '.join(EXPERIMENTS)}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from kwlab.bench.explore import explore
 from kwlab.bench.latency import latency
 from kwlab.bench.memory import memory
 from kwlab.bench.parser import parser
@@ -19,5 +20,6 @@ EXPERIMENTS: dict[str, Callable[[Size], list[Result]]] = {
     "life": life,
     "growth": growth,
     "pinning": pinning,
+    "explore": explore,
     "parser": parser,
 }

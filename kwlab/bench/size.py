@@ -19,9 +19,21 @@ class Size:
     many: int = 1_000_000
     few: int = 10_000
     growth_rounds: int = 5
+    steps: int = 200_000
+    explored: int = 200
 
 
 FULL = Size()
 QUICK = Size(
-    rounds=12, turns=1, works=30_000, wakes=50, queued=5_000, births=60, workers=200, many=100_000, growth_rounds=3
+    rounds=12,
+    turns=1,
+    works=30_000,
+    wakes=50,
+    queued=5_000,
+    births=60,
+    workers=200,
+    many=100_000,
+    growth_rounds=3,
+    steps=20_000,
+    explored=40,
 )

@@ -29,7 +29,7 @@ from kwlab.explore.frames import NULL, Opaque, Suspended
 from kwlab.runtime.model import ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
 
-__all__ = ["Canonical", "is_constant_module"]
+__all__ = ["Canonical", "declare_constant", "is_constant_module"]
 
 _SCALARS = frozenset({int, str, bool, float, complex, type(None)})
 _MISSING = object()
@@ -38,11 +38,20 @@ _MISSING = object()
 Describe = Callable[[Any], list[Any]]
 
 
+_declared: set[str] = set()
+
+
+def declare_constant(name: str) -> None:
+    """Promise that nothing changes in the variables of this module while a scenario runs, so nobody need look there."""
+    _declared.add(name)
+    is_constant_module.cache_clear()
+
+
 @functools.cache
 def is_constant_module(name: str) -> bool:
     """True for modules of Python, of kwlab, and of installed packages: what a scenario uses but does not change."""
     top = name.partition(".")[0].partition("[")[0]
-    if top == "kwlab" or top in sys.stdlib_module_names:
+    if top == "kwlab" or top in sys.stdlib_module_names or name in _declared:
         return True
     file = getattr(sys.modules.get(name), "__file__", None) or ""
     return file.startswith((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
@@ -394,8 +403,9 @@ def _own_slots(cls: type) -> list[Any]:
 
 def _slots(kind: type) -> list[Callable[[Any], Any]]:
     # The model's objects name what only says how the execution came here.
-    return [slot.__get__ for cls in reversed(kind.__mro__) for slot in _own_slots(cls) if not _is_past(cls, slot)]
-
-
-def _is_past(cls: type, slot: Any) -> bool:
-    return slot.__name__ in vars(cls).get("ABOUT_THE_PAST", ())
+    return [
+        slot.__get__
+        for cls in reversed(kind.__mro__)
+        for slot in _own_slots(cls)
+        if slot.__name__ not in vars(cls).get("ABOUT_THE_PAST", ())
+    ]

@@ -11,7 +11,7 @@ from kwlab.explore.happens_before import HappensBefore
 from kwlab.explore.sleep_sets import Node, SleepSets
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
-from kwlab.runtime.model_ops import LOCK
+from kwlab.runtime.model_ops import DEVICE, LOCK
 
 __all__ = ["Dpor"]
 
@@ -64,8 +64,10 @@ class Dpor(SleepSets):
             def race(earlier: int, past: int, number: int = task.id) -> None:
                 self._try_before(earlier, number, len(order), past)
 
-            past = order.before(task.id, task.born)
-            order.races(task.id, past, accesses_of(task), task.op, detail_of(task), race)
+            past, accesses = order.before(task.id, task.born), accesses_of(task)
+            if task.op <= DEVICE and accesses is not None:
+                accesses = accesses[:1]  # what it waits for; the rest it would touch only if it went on
+            order.races(task.id, past, accesses, task.op, detail_of(task), race)
 
     def _try_before(self, earlier: int, task: int, step: int, past: int) -> None:
         """`task`'s `step` races with the `earlier` one: try an order in which it comes first, unless one is known.

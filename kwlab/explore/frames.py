@@ -76,6 +76,8 @@ class Suspended:
         if below == UNREADABLE:
             raise Opaque(f"{frame.f_code.co_qualname}() is in the middle of {opname}")
         if called is not None and _byte_at(_address(called) + _IS_ENTRY).value:
+            if opname == "CALL_FUNCTION_EX":
+                taken = 2  # the arguments behind the function may be a list that was made a tuple, and freed
             operands = values_of(frame, facts.slots + below + taken)[facts.slots + below - _LEFT.get(opname, 0) :]
             if not _calls_directly(opname, operands, called):
                 raise Opaque(
@@ -96,7 +98,7 @@ def _calls_directly(opname: str, operands: list[Any], called: FrameType) -> bool
         return True  # a descriptor or a __getattr__
     if opname in ("CALL", "CALL_FUNCTION_EX"):
         if opname == "CALL_FUNCTION_EX":
-            operands = [operands[1], *(operands[2] if isinstance(operands[2], tuple) else ())]
+            operands = operands[1:]
         elif operands[0] is NULL:
             operands = operands[1:]
         return _runs(operands[0], code, operands[1:])

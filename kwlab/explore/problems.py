@@ -1,6 +1,7 @@
 """From the end of an execution to a bug with a name: what went wrong, in one sentence."""
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from kwlab.errors import ListCorruption, LockingError, UseAfterFree
@@ -15,7 +16,7 @@ from kwlab.runtime.model_ops import LOCK, SCHEDULE, WAIT
 from kwlab.runtime.states import task_state_to_char
 from kwlab.struct import freed
 
-__all__ = ["INVERSION", "KINDS", "Bug", "bug_of", "kind_of"]
+__all__ = ["INVERSION", "KINDS", "Bug", "bug_of"]
 
 # A bug of the program, not of one interleaving: it is reported if the search finds nothing worse.
 INVERSION = "lock order"
@@ -71,12 +72,11 @@ def bug_of(runtime: ModelRuntime, ending: Ending) -> Bug | None:
         assert ending.error is not None
         if isinstance(ending.error, (UncontrolledError, ForeignThreadError)):
             raise ending.error
-        return Bug(kind_of(ending.error), ending.sentence + _place(ending.error), name, ending.error)
+        return Bug(_kind_of(ending.error), ending.sentence + _place(ending.error), name, ending.error)
     return Bug(ending.kind, ending.sentence, name)
 
 
-def kind_of(error: BaseException) -> str:
-    """What kind of bug an exception is."""
+def _kind_of(error: BaseException) -> str:
     for cls, kind in (
         (AssertionError, "assertion"),
         (UseAfterFree, "use after free"),
@@ -103,7 +103,8 @@ def queued(data: Any) -> int:
     head = getattr(data, "work_list", None)
     if not isinstance(head, ListHead) or head.next is None or list_empty(head):
         return 0
-    return sum(1 for _ in list_for_each(head))
+    # Not for ever: a list that was bent may never come back to its head.
+    return sum(1 for _ in islice(list_for_each(head), 1000))
 
 
 def _works(count: int) -> str:

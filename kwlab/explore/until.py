@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kwlab.explore.collisions import collide
+from kwlab.explore.dependency import accesses_of, independent
 from kwlab.explore.replay import Follow
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
@@ -48,7 +48,7 @@ class Until:
         if not others:
             return None
         chosen = next((task for task in others if task.id == self.first), me if me in others else others[0])
-        self.collides = collide(self.runtime.all_tasks[self.of], chosen)
+        self.collides = not independent(accesses_of(self.runtime.all_tasks[self.of]), accesses_of(chosen))
         return None if self.collides else chosen
 
     def _fold(self, task: ModelTask) -> None:

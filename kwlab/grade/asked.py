@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
-from kwlab.explore.problems import kind_of
 from kwlab.grade.answer import Answer
 from kwlab.grade.box import Ended
 from kwlab.grade.testing import Failed
@@ -28,7 +27,7 @@ Outcome = tuple[Any, ...]  # ("thing", number, kind), ("function", name), ("list
 Act = tuple[Callable[..., Any], int]
 Step = tuple[Any, ...]  # what the answer does: (verb, target, ...), with everything encoded as an Outcome
 
-IDLE_STEPS = 2000  # steps of one task without a lock, a sleep, or anything that others could see
+IDLE_STEPS = 500  # steps of one task without a lock, a sleep, or anything that others could see
 MAX_TEXT = 200
 _VERBS = {"get": 2, "set": 3, "enter": 1, "exit": 1, "call": 1}
 
@@ -77,6 +76,8 @@ class Conversation:
 
     def __init__(self, answer: Answer, error: Callable[[Message], BaseException]) -> None:
         self.ask: Callable[..., Message] | None = None
+        self.given: Mapping[str, Any] = {}  # what the answer may call, by name
+        self.givens: list[Mapping[str, Any]] = []
         self.nodes: list[Node] = []
         self._error = error
         self._roots: dict[tuple[str, int], int] = {}
@@ -90,12 +91,18 @@ class Conversation:
         """From now on another box is asked."""
         self.ask, self._waiting = ask, None
 
-    def function(self, name: str, given: Mapping[str, Any]) -> "Asked":
-        """The function `name` of the answer, to be called by tasks; `given` is what it may call, by name."""
-        return Asked(self._number, name, given)
+    def function(self, name: str) -> "Asked":
+        """The function `name` of the answer, to be called by tasks."""
+        return Asked(self._number, name)
+
+    def giver(self, functions: Mapping[str, Any]) -> "Giver":
+        """Called as a scenario begins: from then on the answer calls these functions."""
+        self.givens.append(functions)
+        return Giver(self._number, len(self.givens) - 1)
 
     def root(self, function: str, arguments: int) -> int:
         """The number of the node where a call with so many arguments begins."""
+        self._idle = (0, 0)
         number = self._roots.get((function, arguments))
         if number is None:
             number = self._roots[function, arguments] = len(self.nodes)
@@ -165,13 +172,23 @@ class Conversation:
 _conversations: list[Conversation] = []
 
 
+class Giver:
+    """See `Conversation.giver`."""
+
+    def __init__(self, conversation: int, number: int) -> None:
+        self.conversation, self.number = conversation, number
+
+    def __call__(self) -> None:
+        conversation = _conversations[self.conversation]
+        conversation.given = conversation.givens[self.number]
+
+
 class Asked:
     """The function `name` of an answer, for tasks of the model to call."""
 
-    def __init__(self, conversation: int, name: str, given: Mapping[str, Any]) -> None:
+    def __init__(self, conversation: int, name: str) -> None:
         self.__name__ = name
         self.conversation = conversation
-        self.given = given
 
     def __call__(self, *arguments: Any) -> Any:
         things = Things(self)
@@ -220,9 +237,9 @@ class Things:
         if kind == "thing":
             return self._all[value]
         if kind == "function":
-            return Asked(self._asked.conversation, value, self._asked.given)
+            return Asked(self._asked.conversation, value)
         if kind == "given":
-            return self._asked.given[value]
+            return _conversations[self._asked.conversation].given[value]
         if kind == "list":
             return [self.decode(one) for one in value]
         return value
@@ -234,7 +251,7 @@ class Things:
         except Exception as error:
             # Nothing that goes wrong in here can be caught by the answer, as nothing can in the kernel.
             said = str(error) if isinstance(error, FieldError) else f"{type(error).__name__}: {error}"
-            local.task.runtime.fail(kind_of(error), f"{local.task.name}: {said}", error)
+            local.task.runtime.fail("error", f"{local.task.name}: {said}", error)
             raise
 
     def _do(self, step: Step) -> Any:

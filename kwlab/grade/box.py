@@ -47,11 +47,11 @@ class Hangs(Exception):
 
 
 class Clock:
-    """How long answers may take: `total` seconds on the wall for all, `first` at work or asleep for one request
+    """How long answers may take: all until `end` (`time.monotonic`), `first` seconds at work or asleep for one request
     and, once one has hung, `later` for each that follows."""
 
-    def __init__(self, total: float = 8.0, first: float = 1.0, later: float = 0.3) -> None:
-        self.end = time.monotonic() + total
+    def __init__(self, end: float, first: float = 1.0, later: float = 0.3) -> None:
+        self.end = end
         self.patience, self._later = first, later
 
     def one_hung(self) -> None:

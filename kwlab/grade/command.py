@@ -21,7 +21,7 @@ exercise_app = typer.Typer(help="For authors: check exercises, and make their no
 def grade_file(exercise: Exercise, file: Path) -> Mark:
     """The mark of a saved notebook; counted as an attempt if it is the learner's own."""
     answer = Answer.from_file(exercise.id, file)
-    mark = grade_answer(exercise, answer)
+    mark = grade_answer(exercise, answer, seed=progress.learner())
     if file.resolve().is_relative_to(progress.home().resolve()):
         progress.record(mark, notebook=False)
     return mark
@@ -50,12 +50,29 @@ def _targets(target: str | None) -> list[tuple[Exercise, Path]]:
 
 def grade(
     target: Annotated[
-        str | None, typer.Argument(metavar="[FILE|EXERCISE]", help="A saved notebook, or the exercise's name.")
+        str | None,
+        typer.Argument(metavar="[FILE|EXERCISE|FOLDER]", help="A saved notebook, an exercise, or a class's folder."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The marks as JSON, for other programs.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="For a class: the gradebook to write.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--exercise", help="For a class: these exercises only.")] = None,
+    feedback: Annotated[Path | None, typer.Option(help="For a class: a folder for a page for each learner.")] = None,
+    report: Annotated[Path | None, typer.Option(help="For a class: a file for what failed most often.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="For a class: how many at once; by default one for each CPU.")
+    ] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="For a class: grade again what was graded before.")] = False,
 ) -> None:
-    """Grade exercises as check() does in the notebook. Ends with 1 if points are missing, 2 if nothing was graded."""
+    """Grade exercises as check() does in the notebook. Ends with 1 if points are missing, 2 if nothing was graded.
+
+    Of a FOLDER that holds a folder, or a notebook, for each learner, it grades all: see --csv, --feedback, --report.
+    """
     try:
+        if target is not None and Path(target).is_dir():
+            from kwlab.grade.classroom import grade_class
+
+            typer.echo(grade_class(Path(target), only, csv=csv, feedback=feedback, report=report, jobs=jobs, anew=anew))
+            return
         marks = []
         for exercise, file in _targets(target):
             checked = progress.read().get(exercise.id, progress.Progress()).checked
@@ -70,11 +87,25 @@ def grade(
                     "save it, or run its cells and check again.",
                     err=True,
                 )
-    except (ExerciseError, GradingError) as error:
+    except (ExerciseError, GradingError, OSError) as error:
         _complain(error)
     if as_json:
         typer.echo(json.dumps([mark.to_dict() for mark in marks], indent=1, ensure_ascii=False))
     raise typer.Exit(0 if all(mark.solved for mark in marks) else 1)
+
+
+def release(
+    folder: Annotated[Path, typer.Argument(help="Where to write it; must not be there yet.")],
+    graders: Annotated[bool, typer.Option(help="With the graders, so that learners can check.")] = True,
+) -> None:
+    """Write the student edition: the course without solutions, mutants and tests."""
+    from kwlab.grade.release import release as write_edition
+
+    try:
+        ids = write_edition(folder, graders=graders)
+    except (ExerciseError, OSError) as error:
+        _complain(error)
+    typer.echo(f"{folder}: the course with {len(ids)} exercises ({', '.join(ids)})")
 
 
 def status() -> None:
@@ -155,6 +186,6 @@ def _complain(error: Exception) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for command in (grade, status, hint, reset, solution):
+    for command in (grade, status, hint, reset, solution, release):
         app.command()(command)
     app.add_typer(exercise_app, name="exercise")

@@ -23,8 +23,12 @@ import sys
 
 from kwlab.grade.exercise import Limits
 
-__all__ = ["CHANNEL", "STACKS", "adopt_orphans", "confine", "hide", "keep_only", "kill_children"]
+__all__ = ["CHANNEL", "HARD_STOP", "SPARE", "STACKS", "adopt_orphans", "confine", "hide", "keep_only", "kill_children"]
 
+HARD_STOP = 10.0
+"""Seconds after which a check is ended from outside; the referee's own clock rings two seconds before."""
+
+SPARE = 2.0  # the seconds between these two
 CHANNEL, STACKS = 3, 4  # the descriptors that an answer keeps, beside three that lead to /dev/null
 
 _NOBODY = 65534

@@ -101,6 +101,17 @@ class Mark:
                 return score
         raise KeyError(name)
 
+    def player(self, test: str | None = None) -> Any:
+        """The interleaving in which a test failed, to step through: of the test called `test`, or of the first that
+        has one. Raises `LookupError` if there is none."""
+        for score in self.scores:
+            if score.evidence is not None and test in (None, score.name):
+                from kwlab.explore.trace_format import Trace
+                from kwlab.widgets.player import Player
+
+                return Player(Trace.from_dict(score.evidence))
+        raise LookupError(f"no interleaving to show {f'for {test}' if test else 'in this mark'}: nothing failed in one")
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON: all fields, with the sums that a reader would ask for."""
         return asdict(self) | {"points": self.points, "maximum": self.maximum, "solved": self.solved}
@@ -162,7 +173,9 @@ class Mark:
             return f'Solved. solution("{self.exercise}") shows how the course writes it.'
         if self.faults():
             return "Mend this first, then check again."
-        return f'Stuck? hint("{self.exercise}") helps a little, and a little more each time.'
+        watch = f'Watch it go wrong, step by step: check("{self.exercise}").player(). '
+        shown = watch if any(score.evidence is not None for score in self.scores) else ""
+        return f'{shown}Stuck? hint("{self.exercise}") helps a little, and a little more each time.'
 
     def __repr__(self) -> str:
         return self.text()

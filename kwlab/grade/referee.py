@@ -21,7 +21,6 @@ import importlib.util
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -52,6 +51,7 @@ class _Boxed:
 
     def __init__(self, referee: "Referee") -> None:
         self._referee = referee
+        self.seed = referee.seed
         self._box: Box | None = None
         self.printed = ""
 
@@ -88,9 +88,8 @@ class _Boxed:
                     raise Stopped(failed) from None
 
             referee.conversation.use(ask)
-            seconds = referee.clock.end - time.monotonic()
             try:
-                found = explore(scenario, referee.exercise, referee.conversation, given or {}, seconds)
+                found = explore(scenario, referee.exercise, referee.conversation, given or {}, referee.clock)
             except Stopped as stopped:
                 failed = stopped.failed
                 raise Failed(called=failed.called or called, message=failed.message, outcome=failed.outcome) from None
@@ -115,12 +114,12 @@ class _Boxed:
 class Referee:
     """The pytest plugin: gives tests their box, and turns their outcomes into scores."""
 
-    def __init__(self, exercise: Exercise, answer: Answer) -> None:
-        self.exercise, self.answer = exercise, answer
+    def __init__(self, exercise: Exercise, answer: Answer, seed: str, until: float) -> None:
+        self.exercise, self.answer, self.seed = exercise, answer, seed
         self.probes = standin if exercise.explored else _module(exercise.probe)
         self.conversation = Conversation(answer, self._error)
         self.found: dict[str, Found] = {}
-        self.clock = Clock()
+        self.clock = Clock(until)
         self.scores: list[Score] = []
         self.remarks: list[str] = []
         self.trees, problems = examine(exercise, answer)
@@ -259,9 +258,12 @@ def _module(file: Path) -> ModuleType:
     return module
 
 
-def judge(exercise: Exercise, answer: Answer) -> Mark:
-    """The mark of `answer`. Only for a process of its own: it forks, and adopts and ends what it finds below it."""
-    referee = Referee(exercise, answer)
+def judge(exercise: Exercise, answer: Answer, seed: str, until: float) -> Mark:
+    """The mark of `answer`. Only for a process of its own: it forks, and adopts and ends what it finds below it.
+
+    `seed` is the learner's, `until` when the time is over (`time.monotonic`); a little later it is ended from outside.
+    """
+    referee = Referee(exercise, answer, seed, until)
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", os.devnull, "--noconftest", "-s"]
     # These two collect all garbage before they end, and an answer's is not here.
     options += ["-p", "no:unraisableexception", "-p", "no:threadexception"]
@@ -276,13 +278,12 @@ def judge(exercise: Exercise, answer: Answer) -> Mark:
 
 
 def main(result: int) -> None:
-    """Read the folder and the answer from standard input, and write the mark to the descriptor `result`."""
-    request = json.load(sys.stdin)
-    _judge_and_write(Path(request["folder"]), request["parts"], result)
+    """Read a request from standard input, and write the mark to the descriptor `result`."""
+    _judge_and_write(json.load(sys.stdin), result)
 
 
 def serve(replies: int) -> None:
-    """Read such requests, a line each, and write a reply to each: for `kwlab.grade.warm`."""
+    """Read requests, a line each, and write a reply to each: for `kwlab.grade.warm`."""
     hide()
     pytest.main(
         ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "--noconftest", "--co", os.devnull]
@@ -293,11 +294,12 @@ def serve(replies: int) -> None:
         os.write(replies, json.dumps(reply).encode() + b"\n")
 
 
-def _judge_and_write(folder: Path, parts: dict[str, str], result: int) -> None:
+def _judge_and_write(request: dict[str, Any], result: int) -> None:
     hide()
     adopt_orphans()
-    exercise = load(folder)
-    os.chdir(folder)
-    mark = judge(exercise, Answer(exercise.id, {int(part): source for part, source in parts.items()}))
+    exercise = load(Path(request["folder"]))
+    os.chdir(exercise.folder)
+    answer = Answer(exercise.id, {int(part): source for part, source in request["parts"].items()})
+    mark = judge(exercise, answer, request["seed"], request["until"])
     with os.fdopen(result, "w", encoding="utf-8") as pipe:
         json.dump(mark.to_dict(), pipe)

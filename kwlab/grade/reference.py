@@ -55,6 +55,8 @@ def stripped(source: str, part: int) -> str:
         lines = [line for line in instead if line] if instead else [f"raise NotImplementedError({said})"]
         if not instead and len(indent + lines[0]) > _WIDTH:
             lines = ["raise NotImplementedError(", f"    {said}", ")"]
+            if len(indent + lines[1]) > _WIDTH:
+                lines = [f"raise NotImplementedError({json.dumps(where)})"]
         return "".join(f"{indent}{line}\n" for line in [f"# TODO: {wanted}", *lines])
 
     return _SOLUTION.sub(todo, source)

@@ -7,17 +7,16 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import kwlab.grade
 from kwlab.grade.answer import Answer
 from kwlab.grade.exercise import Exercise
+from kwlab.grade.limits import HARD_STOP, SPARE
 from kwlab.grade.mark import Mark
 
 __all__ = ["HARD_STOP", "GradingError", "grade"]
-
-HARD_STOP = 10.0
-"""Seconds after which a check is ended from outside; the referee's own clock rings two seconds before."""
 
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from kwlab.grade.referee import main; main(int(sys.argv[2]))"
 
@@ -26,14 +25,19 @@ class GradingError(Exception):
     """No mark could be given, and it is not the answer's doing (a defect of the grader, or a machine without fork)."""
 
 
-def grade(exercise: Exercise, answer: Answer, *, hard_stop: float = HARD_STOP) -> Mark:
+def grade(exercise: Exercise, answer: Answer, *, seed: str = "", hard_stop: float = HARD_STOP) -> Mark:
     """The mark of `answer`, given by a fresh process; at most `hard_stop` seconds.
+
+    `seed` is the learner's: some exercises choose by it what an answer is tried with.
 
     Raises `GradingError` if the referee fails or runs out of time itself. Ctrl-C ends the check and leaves nothing.
     """
     if not hasattr(os, "fork"):
         raise GradingError("grading needs Linux, macOS or WSL: this system has no fork()")
-    request = json.dumps({"folder": str(exercise.folder), "parts": answer.parts})
+    if not exercise.grader.exists():
+        raise GradingError(f"this edition of the course has no grader for {exercise.id}: your instructor grades it")
+    until = time.monotonic() + hard_stop - SPARE
+    request = json.dumps({"folder": str(exercise.folder), "parts": answer.parts, "seed": seed, "until": until})
     ours, theirs = os.pipe()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as report:
         try:

@@ -68,7 +68,7 @@ def check_exercise(name: str) -> Mark:
             f'no cell that was run in this session begins with "{marker(name, 1)}": '
             f"run the cells of the exercise (with those first lines), then check again"
         )
-    mark = grade(exercise, answer)
+    mark = grade(exercise, answer, seed=progress.learner())
     progress.record(mark, notebook=True)
     return mark
 

@@ -91,9 +91,21 @@ class Findings(Protocol):
         """Raise `Failed` if a bug of one of these kinds (`kwlab.explore.problems.KINDS`, or what a `promise` is
         about) was found, or if no interleaving came to a good end, so that nothing is known."""
 
+    def excludes_all(self) -> None:
+        """Raise `Failed` if anything was found."""
+
+    @property
+    def bugs(self) -> Mapping[str, Any]:
+        """What was found, by kind."""
+
 
 class Boxed(Protocol):
-    """The fixture `answer`: a fresh process with the answer loaded, for this test alone."""
+    """The fixture `answer`: a fresh process with the answer loaded, for this test alone.
+
+    `seed` is the learner's: tests that choose something choose the same for the same learner.
+    """
+
+    seed: str
 
     def probe(self, name: str, *arguments: Any, called: str) -> Any:
         """What `name` in the exercise's probe.py returns for these JSON `arguments`.

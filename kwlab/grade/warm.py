@@ -12,18 +12,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 from kwlab.grade.answer import Answer
 from kwlab.grade.exercise import Exercise
+from kwlab.grade.limits import SPARE
 from kwlab.grade.mark import Mark
-from kwlab.grade.run import HARD_STOP, GradingError, environment, source
+from kwlab.grade.run import GradingError, environment, source
 
 __all__ = ["WarmReferee"]
 
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from kwlab.grade.referee import serve; serve(int(sys.argv[2]))"
 _START_SECONDS = 60.0
+PATIENT = 60.0  # seconds for one answer: nobody waits for it, and the machine has others to grade meanwhile
 
 
 class WarmReferee:
@@ -40,9 +41,12 @@ class WarmReferee:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def grade(self, exercise: Exercise, answer: Answer, *, hard_stop: float = HARD_STOP, **options: Any) -> Mark:
+    def grade(
+        self, exercise: Exercise, answer: Answer, *, seed: str = "", hard_stop: float = PATIENT, **options: Any
+    ) -> Mark:
         """As `kwlab.grade.run.grade`. `options`: ``switch_interval``, to show that a mark does not depend on it."""
-        request = {"folder": str(exercise.folder), "parts": answer.parts, "hard_stop": hard_stop, **options}
+        request = {"folder": str(exercise.folder), "parts": answer.parts, "seed": seed, "hard_stop": hard_stop}
+        request |= options
         try:
             reply = self._ask(json.dumps(request), hard_stop + _START_SECONDS)
         except BaseException:
@@ -108,6 +112,8 @@ class WarmReferee:
 
 def judge_in_a_fork(request: dict[str, Any], judge_and_write: Any) -> dict[str, Any]:
     """In the warm process: let a fork of it judge, at most ``hard_stop`` seconds; its mark, or what went wrong."""
+    until = time.monotonic() + request["hard_stop"]
+    request["until"] = until - SPARE
     ours, theirs = os.pipe()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as report:
         pid = os.fork()
@@ -120,7 +126,7 @@ def judge_in_a_fork(request: dict[str, Any], judge_and_write: Any) -> dict[str, 
                 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
                 if "switch_interval" in request:
                     sys.setswitchinterval(request["switch_interval"])
-                judge_and_write(Path(request["folder"]), request["parts"], theirs)
+                judge_and_write(request, theirs)
                 code = 0
             except BaseException:
                 sys.excepthook(*sys.exc_info())
@@ -130,7 +136,7 @@ def judge_in_a_fork(request: dict[str, Any], judge_and_write: Any) -> dict[str, 
                 sys.stderr.flush()
                 os._exit(code)
         os.close(theirs)
-        result, in_time = _read_all(ours, time.monotonic() + request["hard_stop"])
+        result, in_time = _read_all(ours, until)
         os.close(ours)
         if not in_time:
             os.killpg(pid, signal.SIGKILL)

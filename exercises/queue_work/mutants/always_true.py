@@ -1,0 +1,12 @@
+"""queue_plain returns True for a pending work, too."""
+
+# caught by: test_a_pending_work_is_refused
+
+
+def queue_plain(worker, work):
+    with worker.lock:
+        if list_empty(work.node):
+            list_add_tail(work.node, worker.work_list)
+            work.worker = worker
+            wake_up_process(worker.task)
+        return True

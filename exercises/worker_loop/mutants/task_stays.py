@@ -1,0 +1,21 @@
+"""loop_with_stop leaves worker.task as it is."""
+
+# caught by: test_the_worker_has_no_thread_then
+
+
+def loop_with_stop(worker):
+    while True:
+        set_current_state(TASK_INTERRUPTIBLE)
+        if kthread_should_stop():
+            __set_current_state(TASK_RUNNING)
+            return 0
+        work = None
+        with worker.lock:
+            if not list_empty(worker.work_list):
+                work = list_first_entry(worker.work_list, KthreadWork, "node")
+                list_del_init(work.node)
+        if work is not None:
+            __set_current_state(TASK_RUNNING)
+            work.func(work)
+        else:
+            schedule()

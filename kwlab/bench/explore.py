@@ -1,0 +1,181 @@
+"""The explorer: how fast it takes steps, and what its bookkeeping costs.
+
+The same few executions again and again: ours against a bare greenlet switch, against the same engine on OS threads,
+against frontrun, which runs unmodified Python code opcode by opcode, and with and without what watches or reduces.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from greenlet import getcurrent, greenlet
+
+from kwlab.bench.results import Comparison, Observation, Result, Target
+from kwlab.bench.size import Size
+from kwlab.bench.statistics import paired
+from kwlab.explore import Options, join
+from kwlab.explore.depth_first import DepthFirst
+from kwlab.explore.dpor import Dpor
+from kwlab.explore.engine import Scenario, run_once, search
+from kwlab.explore.replay import Follow
+from kwlab.kthread import kthread_run
+from kwlab.runtime.model_guard import guarded
+from kwlab.sched import raw_spin_lock_init
+from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_destroy_worker, kthread_queue_work, kthread_run_worker
+
+__all__ = ["explore"]
+
+STEP, SWITCH, BATON = "model step", "bare greenlet switch", "model step on OS threads"
+OURS, THEIRS = "kwlab", "frontrun"
+REDUCED, ALONE = "DPOR", "the same executions alone"
+INCREMENTS = 4  # for whole searches
+MANY = 100  # for the cost of a step: so many that the beginning of an execution does not count
+
+
+def locked_counter(increments: int) -> Scenario:
+    """Two threads that add to a number under a lock."""
+
+    def scenario() -> None:
+        lock = raw_spin_lock_init("lock")
+        total = [0]
+
+        def add(_: Any) -> None:
+            for _ in range(increments):
+                with lock:
+                    total[0] += 1
+
+        join(kthread_run(add, None, "one"), kthread_run(add, None, "two"))
+        assert total[0] == 2 * increments
+
+    return scenario
+
+
+def two_works() -> None:
+    """A worker, two works, and the end."""
+    worker = kthread_run_worker(0, "bench")
+    for _ in range(2):
+        kthread_queue_work(worker, DEFINE_KTHREAD_WORK(lambda work: None))
+    kthread_destroy_worker(worker)
+
+
+def switch_cost(switches: int) -> float:
+    """Seconds per switch between two greenlets that do nothing else."""
+    main = getcurrent()
+
+    def body() -> None:
+        while True:
+            main.switch()
+
+    other = greenlet(body)
+    other.switch()
+    start = time.perf_counter()
+    for _ in range(switches // 2):
+        other.switch()
+    return (time.perf_counter() - start) / (switches // 2 * 2)
+
+
+def step_cost(scenario: Scenario, executions: int, backend: str = "greenlet") -> float:
+    """Seconds per step of a depth-first search."""
+    found = search(scenario, DepthFirst(), Options(backend=backend), executions=executions)
+    return found.seconds / found.steps
+
+
+def dpor_cost(scenario: Scenario) -> float:
+    """Seconds per execution of a complete search by DPOR."""
+    found = search(scenario, Dpor(), Options())
+    return found.seconds / found.executions
+
+
+def alone_cost(scenario: Scenario, schedules: list[list[int]]) -> float:
+    """Seconds per execution of the given ones, chosen step by step from a list."""
+    options = Options()
+    with guarded():
+        start = time.perf_counter()
+        for schedule in schedules:
+            run_once(scenario, Follow(schedule), options)
+        return (time.perf_counter() - start) / len(schedules)
+
+
+def frontrun_cost(increments: int) -> float:
+    """Seconds per interleaving of the same counter, as frontrun explores it: in a process that its command starts."""
+    command = [
+        str(Path(sys.executable).with_name("frontrun")),
+        sys.executable,
+        "-m",
+        "kwlab.bench.frontrun",
+        str(increments),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def explore(size: Size) -> list[Result]:
+    """Every ratio of the explorer."""
+    counter = locked_counter(MANY)
+    results: list[Result] = []
+    for name, subject, scenario in (
+        ("explore-step", "A step of the model, two tasks and a lock", counter),
+        ("explore-worker-step", "A step of the model, a worker and two works", two_works),
+    ):
+        samples = paired(
+            size.rounds,
+            {
+                SWITCH: lambda: switch_cost(size.steps),
+                STEP: lambda scenario=scenario: step_cost(scenario, size.explored),  # type: ignore[misc]
+                BATON: lambda scenario=scenario: step_cost(scenario, size.explored // 10, "thread"),  # type: ignore[misc]
+            },
+        )
+        promised = scenario is counter
+        results += [
+            # The target, 0.18 steps per switch, the other way round: a step may cost so many switches.
+            Comparison(
+                name,
+                subject,
+                "s",
+                {STEP: samples[STEP], SWITCH: samples[SWITCH]},
+                STEP,
+                SWITCH,
+                Target(at_most=1 / 0.18) if promised else None,
+            ),
+            Comparison(
+                f"{name}-threads",
+                subject,
+                "s",
+                {BATON: samples[BATON], STEP: samples[STEP]},
+                BATON,
+                STEP,
+                Target(at_least=6) if promised else None,
+            ),
+        ]
+    return [*results, _bookkeeping(size), _frontrun(size)]
+
+
+def _bookkeeping(size: Size) -> Result:
+    schedules: list[list[int]] = []
+    search(two_works, Dpor(), Options(), after=lambda execution, so_far: schedules.append(execution.schedule))
+    contestants: dict[str, Callable[[], float]] = {
+        REDUCED: lambda: dpor_cost(two_works),
+        ALONE: lambda: alone_cost(two_works, schedules),
+    }
+    samples = paired(size.rounds, contestants)
+    details = {"executions": len(schedules)}
+    subject = "An execution of a worker and two works"
+    return Comparison("explore-dpor", subject, "s", samples, REDUCED, ALONE, Target(at_most=1.8), details)
+
+
+def _frontrun(size: Size) -> Result:
+    subject = f"An interleaving of a locked counter, 2 threads, {INCREMENTS} increments"
+    if find_spec("frontrun") is None:
+        return Observation(
+            "explore-frontrun", subject, "not measured, frontrun is not installed: make bench", "measured", False
+        )
+    contestants: dict[str, Callable[[], float]] = {
+        THEIRS: lambda: frontrun_cost(INCREMENTS),
+        OURS: lambda: dpor_cost(locked_counter(INCREMENTS)),
+    }
+    samples = paired(min(size.rounds, 7), contestants)
+    return Comparison("explore-frontrun", subject, "s", samples, THEIRS, OURS, Target(at_least=40))

@@ -1,0 +1,284 @@
+"""Every reduction sees all that can happen: on random programs, each gives the outcomes of running every interleaving.
+
+What would go wrong without a rule is shown too: with one line of the dependency table switched off, outcomes are lost.
+"""
+
+from collections.abc import Callable, Hashable
+from functools import cache
+from types import FrameType
+from typing import Any
+
+import pytest
+from programs import Program, outcomes_of, random_program, smallest
+
+from kwlab.explore import Options, frames, replay, sleep_sets
+from kwlab.explore import dependency as table
+from kwlab.explore import dpor as dpor_module
+from kwlab.explore import happens_before as order_module
+from kwlab.explore.bytecode import facts_of
+from kwlab.explore.depth_first import DepthFirst
+from kwlab.explore.dpor import Dpor
+from kwlab.explore.engine import Search, run_once
+from kwlab.explore.merging import Merging
+from kwlab.explore.replay import Follow
+from kwlab.explore.sleep_sets import SleepSets
+from kwlab.explore.strategy import NonDeterministicError, Strategy
+from kwlab.runtime import model_ops as ops
+from kwlab.runtime.model_guard import guarded
+from kwlab.runtime.model_objects import ModelTask
+
+MOST = 150  # interleavings of a program: those with more are left out
+ENOUGH = 1000  # programs
+
+REDUCTIONS: dict[str, Callable[[], Strategy]] = {
+    "sleep sets": SleepSets,
+    "DPOR": Dpor,
+    "merging": Merging,
+    "bounding": lambda: DepthFirst(bound=60),
+    "bounded merging": lambda: Merging(bound=60),
+}
+
+
+@cache
+def everything(program: Program, most: int = MOST) -> tuple[frozenset[Hashable], Search]:
+    """The outcomes of all interleavings, one by one."""
+    return outcomes_of(program, DepthFirst(), most)
+
+
+def loses(make: Callable[[], Strategy], most: int = MOST) -> Callable[[Program], bool]:
+    """A test for programs: has the reduction other outcomes?"""
+
+    def differ(program: Program) -> bool:
+        expected, every = everything(program, most)
+        if not every.complete:
+            return False
+        seen, reduced = outcomes_of(program, make(), 20 * most)
+        return reduced.complete and seen != expected
+
+    return differ
+
+
+def compare(program: Program) -> bool:
+    """Fail if a reduction differs; False if the program has too many interleavings to compare with."""
+    expected, every = everything(program)
+    if not every.complete:
+        return False
+    for name, make in REDUCTIONS.items():
+        seen, reduced = outcomes_of(program, make())
+        assert reduced.complete
+        if seen != expected:
+            shown = smallest(program, loses(make))
+            seen, expected = outcomes_of(shown, make())[0], everything(shown)[0]
+            pytest.fail(
+                f"{name} differs from all interleavings on\n\n{shown.source}\n"
+                f"it misses {sorted(map(str, expected - seen))}\nand invents {sorted(map(str, seen - expected))}"
+            )
+    return True
+
+
+def test_reductions_lose_nothing_on_some_programs() -> None:
+    assert sum(compare(random_program(seed)) for seed in range(100)) >= 30
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_reductions_lose_nothing_on_a_thousand_programs() -> None:
+    compared, seed = 0, 100
+    while compared < ENOUGH:
+        compared += compare(random_program(seed))
+        seed += 1
+        everything.cache_clear()
+
+
+def test_programs_end_in_many_ways() -> None:
+    kinds = {kind for seed in range(60) for _, kind, _ in everything(random_program(seed))[0]}  # type: ignore[misc]
+    assert {None, "assertion", "deadlock", "use after free"} <= kinds
+
+
+# ------------------------------------------------------------------------------------------ a rule less loses outcomes
+
+
+def without(*operations: int) -> Callable[[ModelTask], table.Accesses]:
+    """The table with these operations colliding with nothing."""
+    return lambda task: () if task.op in operations else table.accesses_of(task)
+
+
+def only_as(mode: int, *operations: int) -> Callable[[ModelTask], table.Accesses]:
+    """The table with these operations reading, or adding, whatever they do."""
+
+    def accesses(task: ModelTask) -> table.Accesses:
+        touched = table.accesses_of(task)
+        if task.op not in operations or touched is None:
+            return touched
+        return tuple((key, mode) for key, _ in touched)
+
+    return accesses
+
+
+def only_first(operation: int) -> Callable[[ModelTask], table.Accesses]:
+    """The table with this operation touching one thing only."""
+
+    def accesses(task: ModelTask) -> table.Accesses:
+        touched = table.accesses_of(task)
+        return touched[:1] if task.op == operation and touched is not None else touched
+
+    return accesses
+
+
+def without_aside(operation: int) -> Callable[[int, object], tuple[int, int]]:
+    """What a step does besides its operation, but for this."""
+    nothing = (-1, table.READ)
+    return lambda op, target: nothing if op == operation else table.aside_accesses(op, target)
+
+
+# Programs that need one rule: the main task's statements first.
+STATE_AFTER_A_WAIT = Program(
+    (
+        ("wait_for_completion(c)",),
+        ("tasks[0].state = TASK_INTERRUPTIBLE", "complete(c)", "logs[1].append(tasks[0].state)"),
+    )
+)
+A_BIT = Program((("bits.set_bit(0)",), ("logs[1].append(bits.test_bit(0))",)))
+A_WAKE_UP = Program(
+    (
+        ("set_current_state(TASK_INTERRUPTIBLE)", "logs[0].append(tasks[0].state)"),
+        ("logs[1].append(wake_up_process(tasks[0]))",),
+    )
+)
+A_REFERENCE = Program(
+    (
+        ("tasks[1].usage += 1", "complete(c)", "tasks[1].usage -= 1"),
+        (),
+        ("logs[2].append(tasks[1].state)", "logs[2].append(wake_up_process(tasks[1]))"),
+    )
+)
+FIRST_COMPLETE_ALL = Program(
+    (
+        ("wait_for_completion(c)", 'logs[0].append(READ_ONCE(shared, "x"))'),
+        ('WRITE_ONCE(shared, "x", 1)', "complete_all(c)"),
+        ("complete_all(c)",),
+    )
+)
+TAKEN_AND_GIVEN_BACK = Program(
+    (
+        ("wait_for_completion(c)",),
+        ("complete(c)",),
+        ("wait_for_completion(c)", "complete(c)", "wait_for_completion(d)"),
+    )
+)
+TWO_COMPLETES = Program(
+    (
+        ("wait_for_completion(c)", 'logs[0].append(READ_ONCE(shared, "x"))'),
+        ('WRITE_ONCE(shared, "x", 1)', "complete(c)"),
+        ("complete(c)",),
+    )
+)
+
+A_FAILURE = Program((('assert READ_ONCE(shared, "x")',), ('WRITE_ONCE(shared, "x", 1)',)))
+EQUAL_ITEMS = Program(
+    (
+        ("for _ in (0, 0):\n    bits.set_bit(0)",),
+        ("bits.clear_bit(0)", "logs[1].append(bits.test_bit(0))"),
+    )
+)
+
+
+def of(*seeds: int) -> tuple[Program, ...]:
+    return tuple(random_program(seed) for seed in seeds)
+
+
+RULES: dict[str, tuple[str, object, tuple[Program, ...]]] = {
+    "an exit is an operation": ("accesses", without(ops.EXIT), of(3, 17, 56, 81)),
+    "a wake-up of a sleeper writes": ("accesses", only_as(table.READ, ops.WAKE), (A_WAKE_UP,)),
+    "setting a bit writes": ("accesses", only_as(table.READ, ops.SET_BIT), (A_BIT,)),
+    "a look at the clock": ("accesses", without(ops.CLOCK), of(398, 509, 527)),
+    "setting the timer": ("accesses", only_as(table.READ, ops.PROGRAM), of(398)),
+    "time comes with the timer": ("accesses", only_first(ops.DEVICE), of(398, 509, 527)),
+    "a try_wait that takes": ("accesses", only_as(table.READ, ops.TEST_COMPLETION), of(217)),
+    "a wait ends in TASK_RUNNING": ("accesses", only_first(ops.WAIT), (STATE_AFTER_A_WAIT,)),
+    "a wake-up looks at references": ("accesses", only_first(ops.WAKE), (A_REFERENCE,)),
+    "references": ("asides", without_aside(ops.HOLD), (A_REFERENCE,)),
+    "making a task": ("asides", without_aside(ops.SPAWN), of(333, 346, 554)),
+    "complete_all": ("accesses", only_as(table.ADD, ops.COMPLETE), (FIRST_COMPLETE_ALL,)),
+    "one complete of two can be missed": (
+        "exchangeable",
+        lambda op, detail, later, more: op != ops.COMPLETE and table.exchangeable(op, detail, later, more),
+        (TWO_COMPLETES,),
+    ),
+    "what a wait finds taken and given back": ("look through", -1, (TAKEN_AND_GIVEN_BACK,)),
+    "what was announced at the end": ("pending", None, of(172, 184, 230)),
+    "a failure ends what all could do": ("failure", (), (A_FAILURE,)),
+    "who sleeps wakes up for what collides": ("independent", lambda one, other: True, of(3, 17, 56)),
+}
+
+
+def switch_off(monkeypatch: pytest.MonkeyPatch, what: str, replacement: object) -> None:
+    for module, name in {
+        "accesses": ((dpor_module, "accesses_of"), (sleep_sets, "accesses_of")),
+        "asides": ((sleep_sets, "aside_accesses"),),
+        "exchangeable": ((order_module, "exchangeable"),),
+        "look through": ((order_module, "DEVICE"),),
+        "failure": ((sleep_sets, "EVERYTHING"),),
+        "independent": ((sleep_sets, "independent"),),
+    }.get(what, ()):
+        monkeypatch.setattr(module, name, replacement)
+    if what == "pending":
+        monkeypatch.setattr(Dpor, "_finish", lambda self, ending: None)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_less_loses_outcomes(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    what, replacement, programs = RULES[rule]
+    differ = loses(Dpor, 6000)
+    programs = tuple(program for program in programs if everything(program, 6000)[1].complete)
+    assert not any(differ(program) for program in programs)
+    switch_off(monkeypatch, what, replacement)
+    assert any(differ(program) for program in programs), f"nothing notices that this rule is gone: {rule}"
+
+
+def test_merging_needs_the_evaluation_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not loses(Merging)(EQUAL_ITEMS)
+    whole = frames.values_of
+
+    def without_stack(frame: FrameType, count: int) -> list[Any]:
+        slots = facts_of(frame.f_code).slots
+        return [value if place < slots else None for place, value in enumerate(whole(frame, count))]
+
+    monkeypatch.setattr(frames, "values_of", without_stack)
+    # Only the stack tells the rounds of such a loop apart: without it two states are taken for one, and then do not
+    # go on alike.
+    with pytest.raises(NonDeterministicError):
+        outcomes_of(EQUAL_ITEMS, Merging())
+
+
+# ------------------------------------------------------------------------------------------------ one engine, two ways
+
+
+@pytest.mark.parametrize("make", [DepthFirst, Dpor, SleepSets])
+def test_greenlets_and_threads_give_the_same(make: Callable[[], Strategy]) -> None:
+    compared = 0
+    for seed in range(12):
+        program = random_program(seed)
+        if everything(program)[1].complete:
+            with_greenlets, fast = outcomes_of(program, make())
+            with_threads, slow = outcomes_of(program, make(), backend="thread")
+            assert with_greenlets == with_threads
+            assert (fast.executions, fast.pruned, fast.steps) == (slow.executions, slow.pruned, slow.steps)
+            compared += 1
+    assert compared >= 3
+
+
+def test_a_thousand_replays_of_one_schedule_give_one_trace() -> None:
+    program = Program((("with a:\n    shared.under_a += 1", 'bump("x")'), ("with a:\n    pass", 'bump("x")')))
+    scenario = program.scenario(lambda made: None)
+    options = Options()
+    traces = set()
+    with guarded():
+        schedule = run_once(scenario, DepthFirst(), options).schedule
+        for _ in range(1000):
+            trace: list[tuple[int, int]] = []
+            options.observer = lambda task, op, target, result, trace=trace: trace.append((task.id, op))  # type: ignore[misc]
+            again = run_once(scenario, Follow(schedule), options)
+            traces.add((tuple(again.schedule), tuple(again.runtime.operations), tuple(trace)))
+    assert len(traces) == 1
+    assert replay(scenario, schedule).schedule == schedule
