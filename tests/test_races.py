@@ -188,7 +188,7 @@ def test_waking_a_running_task_hands_over_nothing() -> None:
         box = Slotted()
 
         def sleeper(_: object) -> None:
-            set_current_state(0)
+            schedule()
             read(box)
 
         task = kthread_run(sleeper, None, "sleeper")

@@ -8,13 +8,16 @@ It is run again for every interleaving, so everything it shares it must make its
 from collections.abc import Iterable
 
 from kwlab.explore.bounding import CompleteFirst, IterativeBounding
+from kwlab.explore.dpor import Dpor
 from kwlab.explore.engine import Execution, Options, Scenario, Search, search
 from kwlab.explore.invariants import chosen
 from kwlab.explore.minimise import minimise
 from kwlab.explore.problems import KINDS
 from kwlab.explore.progress import Progress
 from kwlab.explore.replay import signed
+from kwlab.explore.sleep_sets import SleepSets
 from kwlab.explore.strategy import Strategy
+from kwlab.explore.tso import MEMORY_MODELS
 from kwlab.explore.verdict import Verdict
 from kwlab.kthread import to_kthread
 from kwlab.sched import Task
@@ -40,6 +43,7 @@ def check(
     allow: Iterable[str] = (),
     races: bool = False,
     invariants: bool | Iterable[str] = False,
+    memory: str = "sc",
     options: Options | None = None,
 ) -> Verdict:
     """Search for an interleaving of `scenario` that goes wrong.
@@ -51,6 +55,7 @@ def check(
     and `seconds` are the budget; the default is `EXECUTIONS`, for a strategy of your own none. `allow` names kinds of
     bug (`KINDS`) that are none here. `races`: a data race is a bug too (see `kwlab.explore.races` for what is one).
     `invariants`: the names of those to be watched, or True for all (see `kwlab.explore.invariants`).
+    `memory`: "sc", or "tso" for processors that let a plain store wait (see `kwlab.explore.tso`; looks for races too).
     `options`: see `Options`.
 
     Errors: `ValueError` for an impossible budget or an unknown kind; `NonDeterministicError` if the scenario does not
@@ -61,7 +66,10 @@ def check(
     if unknown:
         raise ValueError(f"check(allow={unknown!r}): the kinds of bug are {', '.join(KINDS)}")
     options.allow = frozenset(allow)
-    options.races = (options.races or races) and "data race" not in options.allow
+    if memory not in MEMORY_MODELS:
+        raise ValueError(f"check(memory={memory!r}): the memory models are {', '.join(MEMORY_MODELS)}")
+    options.memory = memory if memory != "sc" else options.memory
+    options.races = (options.races or races or options.memory == "tso") and "data race" not in options.allow
     options.invariants = chosen(invariants) or options.invariants
     _check_numbers(bound=bound, executions=executions, seconds=seconds)
     if strategy is None:
@@ -69,6 +77,11 @@ def check(
         strategy = IterativeBounding(bound) if bound is not None else CompleteFirst(executions, seconds)
     elif bound is not None:
         raise ValueError("check(bound=..., strategy=...): a strategy has its own bound; give one of the two")
+    if options.memory == "tso" and isinstance(strategy, (Dpor, SleepSets)):
+        raise ValueError(
+            f"check(memory='tso', strategy={type(strategy).__name__}): its table of what can collide knows no store "
+            "buffers; take another strategy"
+        )
     progress = Progress()
 
     def after(execution: Execution, so_far: Search) -> None:
@@ -84,11 +97,15 @@ def check(
 def _verdict(scenario: Scenario, strategy: Strategy, options: Options, found: Search) -> Verdict:
     known = strategy.guarantee() if found.complete or isinstance(strategy, (IterativeBounding, CompleteFirst)) else ""
     notes = [f"some states were not merged: {why}" for why in getattr(strategy, "opaque", ())]
+    if found.given_up:
+        known = ""
+        notes.append(f"{found.given_up} executions were given up: they took too long between two operations")
     if found.interrupted:
         notes.append("interrupted by Ctrl-C: this is what was found by then")
     verdict = Verdict(
         found.bug,
         known or f"{found.executions:,} interleavings",
+        memory=MEMORY_MODELS[options.memory],
         races=_race_guarantee(strategy, found) if options.races else "not looked for",
         executions=found.executions,
         steps=found.steps,
@@ -99,7 +116,9 @@ def _verdict(scenario: Scenario, strategy: Strategy, options: Options, found: Se
         options=options,
     )
     if found.bug is not None:
-        simplest = minimise(scenario, found.schedule, found.bug, options)
+        # An endless loop takes its time in every run, so it is shown as it was found.
+        endless = found.bug.kind == "endless"
+        simplest = None if endless else minimise(scenario, found.schedule, found.bug, options)
         if simplest is None:
             verdict.schedule = signed(scenario, found.schedule, options)
         else:

@@ -7,11 +7,14 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from kwlab.explore.ctrl_c import ctrl_c
+from kwlab.explore.endless import Suspicion, Watch, recount, watching
 from kwlab.explore.fields import observed_fields
 from kwlab.explore.invariants import Monitor, swapped_back
-from kwlab.explore.problems import Bug, bug_of
+from kwlab.explore.lockdep import LockOrder
+from kwlab.explore.problems import INVERSION, Bug, bug_of
 from kwlab.explore.races import PatientDetector, RaceDetector
 from kwlab.explore.strategy import Strategy
+from kwlab.explore.tso import StoreBuffers
 from kwlab.runtime.carriers import Batons, Carriers, Greenlets
 from kwlab.runtime.model import Ending, ModelRuntime, Observer
 from kwlab.runtime.model_guard import guarded
@@ -38,16 +41,23 @@ def pool(backend: str) -> Carriers:
 
 @dataclass(slots=True)
 class Options:
-    """What holds for every execution of a search. `prepare(runtime)` is called before each: to observe it, or to
-    give it another memory model. `limit` counts steps; `allow` names the kinds of bug that are none here; `races`: look
-    for data races; `invariants`: names of those to be watched (see `kwlab.explore.invariants`)."""
+    """What holds for every execution of a search.
+
+    `limit` counts steps; `allow` names kinds of bug that are none here. `races`: look for data races; `memory`: "sc"
+    or "tso" (see `kwlab.explore.tso`); `invariants`: the names of those to be watched (see `kwlab.explore.invariants`).
+    `lock_order` is what the search learns about locks, `watch` who looks for endless loops. `prepare(runtime)` is
+    called before each execution.
+    """
 
     limit: int = 10_000
     backend: str = "greenlet"
     allow: Container[str] = ()
     warnings_end: bool = True
     races: bool = False
+    memory: str = "sc"
     invariants: tuple[str, ...] = ()
+    lock_order: LockOrder = field(default_factory=LockOrder)
+    watch: Watch | None = None
     observer: Observer | None = None
     prepare: Callable[[ModelRuntime], object] | None = None
 
@@ -71,6 +81,7 @@ class Search:
 
     executions: int = 0
     pruned: int = 0
+    given_up: int = 0  # executions that took too long between two operations
     steps: int = 0
     seconds: float = 0.0
     bug: Bug | None = None
@@ -94,6 +105,9 @@ def run_once(
     if options.prepare is not None:
         options.prepare(runtime)
     strategy.begin(runtime)
+    options.lock_order.attach(runtime)
+    if options.memory == "tso":
+        StoreBuffers(runtime).attach()
     detector = RaceDetector(runtime) if options.races else None
     if detector is not None:
         detector.attach()
@@ -110,8 +124,12 @@ def run_once(
         if inspect is not None:
             inspect(ending)
 
+    if options.watch is not None:
+        options.watch.runtime = runtime
     try:
         ending = runtime.run(scenario, over)
+    except Suspicion:
+        return _suspected(scenario, runtime, options)
     finally:
         if monitor is not None:
             monitor.close()
@@ -123,6 +141,22 @@ def run_once(
     return Execution(runtime, ending, bug)
 
 
+def _suspected(scenario: Scenario, runtime: ModelRuntime, options: Options) -> Execution:
+    """The execution that was interrupted because it took no step any more."""
+
+    def prepare(again: ModelRuntime) -> None:
+        if options.memory == "tso":
+            StoreBuffers(again).attach()
+
+    ending = recount(scenario, runtime, prepare)
+    bug = None
+    if ending.kind != "slow":
+        bug = Bug(ending.kind, ending.sentence, ending.task.name if ending.task is not None else None)
+    elif options.watch is not None:
+        options.watch.patience *= 4
+    return Execution(runtime, ending, bug if bug is None or bug.kind not in options.allow else None)
+
+
 def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
     """The sentence about the data race that ended `first`, from the same execution once more, slower."""
     steps = iter(first.schedule)
@@ -132,6 +166,8 @@ def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
         return next((task for task in enabled if task.id == wanted), None)
 
     again = ModelRuntime(choose, first.carriers, every_step=True, limit=first.limit, warnings_end=first.warnings_end)
+    if first.stores is not None:
+        StoreBuffers(again).attach()
     PatientDetector(again).attach()
     ending = again.run(scenario)
     assert first.ending is not None
@@ -141,12 +177,19 @@ def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
 @contextmanager
 def exploring(scenario: Scenario, options: Options) -> Iterator[None]:
     """Around all executions of `scenario`: what is swapped for the time of an exploration."""
+    outer = options.watch
+    options.lock_order = LockOrder()
     with (
+        watching() as watch,
         guarded(getattr(scenario, "__globals__", {})),
         observed_fields() if options.races else nullcontext(),
         swapped_back(),
     ):
-        yield
+        options.watch = watch
+        try:
+            yield
+        finally:
+            options.watch = outer
 
 
 def search(
@@ -164,6 +207,7 @@ def search(
     `after` is called behind each execution with it and the search so far; returning True ends the search.
     """
     found = Search()
+    inverted: list[int] | None = None  # the execution in which locks were first taken in two orders
     started = time.perf_counter()
     more = True
     with exploring(scenario, options), ctrl_c() as interrupt, _until_interrupted(found):
@@ -173,8 +217,12 @@ def search(
             found.steps += len(execution.schedule)
             if execution.ending.kind == "pruned":
                 found.pruned += 1
+            if execution.ending.kind == "slow":
+                found.given_up += 1
             if execution.bug is not None and found.bug is None:
                 found.bug, found.schedule = execution.bug, execution.schedule
+            if inverted is None and options.lock_order.inversion:
+                inverted = execution.schedule
             found.seconds = time.perf_counter() - started
             stop = after(execution, found) if after is not None else None
             if stop or (found.bug is not None and stop_at_bug):
@@ -186,7 +234,9 @@ def search(
                 seconds is not None and found.seconds >= seconds
             ):
                 break
-    found.complete = not more
+    found.complete = not more and not found.given_up
+    if found.bug is None and inverted is not None and INVERSION not in options.allow:
+        found.bug, found.schedule = Bug(INVERSION, options.lock_order.inversion), inverted
     return found
 
 

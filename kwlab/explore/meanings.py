@@ -13,7 +13,6 @@ MEANINGS = {
     "invariant": "Something that must hold after every step did not hold here.",
     "kernel warning": "A real kernel would print a WARNING with a stack here: a rule of the API was broken.",
     "list corruption": "A list's pointers disagree: a node was linked or unlinked twice, or without the lock.",
-    "livelock": "The tasks came back to where they had been: this can go round for ever.",
     "lock order": "Two locks are taken in both orders: some day each of two tasks holds one and waits for the other.",
     "locking": "A lock was used against its rules: released by who does not hold it, or not held where it must be.",
     "lost wake-up": "A task sleeps although there is something for it to do, and nobody is left who would wake it: the "

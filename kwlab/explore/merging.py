@@ -19,6 +19,7 @@ from itertools import cycle
 
 from kwlab.explore.depth_first import guarantee
 from kwlab.explore.patience import Patience
+from kwlab.explore.rounds import fair_round
 from kwlab.explore.state import StateKeys
 from kwlab.explore.strategy import non_deterministic, preferred, signature
 from kwlab.runtime.model import Ending, ModelRuntime
@@ -74,6 +75,8 @@ class Merging:
         self._visited: dict[State, tuple[int, int]] = {}  # how many choices and steps came before it
         self._choices: list[tuple[State, int]] = []
         self._round: Iterator[int] | None = None  # the choices of a round that is gone for ever
+        self._forever: list[int] = []  # such a round, to be gone once the plan is done
+        self._looked = False  # for a fair round in the complete graph
         self._runtime: ModelRuntime | None = None
         self._preemptions = 0
         self._endless: State | None = None
@@ -120,6 +123,10 @@ class Merging:
             number = me.id if me.id in state.untried else state.untried[-1]
             state.untried.remove(number)
         else:
+            if not self._plan and self._forever:
+                self._round = cycle(self._forever)
+                self._forever = []
+                return self.choose(enabled, me)
             if not self._plan:
                 self._plan = self._way_ahead(state)
                 if not self._plan:
@@ -246,6 +253,13 @@ class Merging:
             self._endless = self._without_end()
             if self._endless is not None:
                 self._plan = self._endless.way()
+                return True
+        if not self._looked and self._all and self.bound is None:
+            self._looked = True
+            found = fair_round(self._all[0])
+            if found is not None:
+                target, self._forever = found
+                self._plan = target.way()
                 return True
         return False
 

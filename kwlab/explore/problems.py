@@ -16,7 +16,10 @@ from kwlab.runtime.model_ops import LOCK, SCHEDULE, WAIT
 from kwlab.runtime.states import task_state_to_char
 from kwlab.struct import freed
 
-__all__ = ["KINDS", "Bug", "bug_of"]
+__all__ = ["INVERSION", "KINDS", "Bug", "bug_of"]
+
+# A bug of the program, not of one interleaving: it is reported if the search finds nothing worse.
+INVERSION = "lock order"
 
 # Every kind of bug there is, for `check(allow=...)`.
 KINDS = (
@@ -29,6 +32,7 @@ KINDS = (
     "invariant",
     "kernel warning",
     "list corruption",
+    INVERSION,
     "locking",
     "lost wake-up",
     "recursive lock",

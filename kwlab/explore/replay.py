@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from kwlab.explore.engine import Execution, Options, Scenario, exploring, run_once
+from kwlab.explore.problems import INVERSION, Bug
 from kwlab.explore.schedule import Schedule, ScheduleError, fingerprint_of, fold
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
@@ -87,6 +88,8 @@ def replay(scenario: Scenario, schedule: str | Sequence[int], options: Options |
     with exploring(scenario, options):
         execution = run_once(scenario, strategy, options)
     strategy.verify(execution.schedule)
+    if execution.bug is None and options.lock_order.inversion and INVERSION not in options.allow:
+        execution.bug = Bug(INVERSION, options.lock_order.inversion)
     return execution
 
 

@@ -6,6 +6,7 @@ to the other. There is no time but virtual time, and nothing else that could dif
 chosen tasks' numbers, `schedule`, is the execution.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -98,6 +99,8 @@ class ModelRuntime:
         self.crash: BaseException | None = None
         self.result: object = None  # what the scenario returned
         self.monitor: Any = None  # of invariants, see `kwlab.explore.invariants`
+        self.stores: Any = None  # the store buffers of a weaker memory, see `kwlab.explore.tso`
+        self.lock_order: Any = None  # see `kwlab.explore.lockdep`
         self.extra_state: list[Callable[[], object]] = []  # what else the future depends on
         self.born: Callable[[ModelTask], object] | None = None  # called with every new task
         self._freeze = ModelBits(self)
@@ -170,6 +173,8 @@ class ModelRuntime:
             return None
         if self._stopping:
             return None
+        if self.stores is not None:
+            self.stores.drain(task)
         task._state = TASK_DEAD
         self.live.remove(task)
         if self.observer is not None:
@@ -314,7 +319,8 @@ class ModelRuntime:
     # ------------------------------------------------------------------------------------------- the runtime protocol
 
     def spin_lock(self, name: str) -> ModelSpinLock:
-        return ModelSpinLock(self, name)
+        kind = self.lock_order.classify(sys._getframe(1)) if self.lock_order is not None else None
+        return ModelSpinLock(self, name, kind)
 
     def completion(self, name: str) -> ModelCompletion:
         return ModelCompletion(self, name)

@@ -97,14 +97,19 @@ class ModelTask:
 
     @property
     def state(self) -> int:
-        self.runtime.announce(READ_STATE, self)
-        return self._state
+        runtime = self.runtime
+        me = runtime.announce(READ_STATE, self)
+        state: int = self._state if runtime.stores is None else runtime.stores.get(me, self, "_state")
+        return state
 
     @state.setter
     def state(self, value: int) -> None:
         runtime = self.runtime
         me = runtime.announce(STORE_STATE, self, value)
-        self._state = value
+        if runtime.stores is None:
+            self._state = value
+        else:
+            runtime.stores.put(me, self, "_state", value)
         if runtime.observer is not None:
             runtime.observer(me, STORE_STATE, self, value)
 
@@ -132,6 +137,8 @@ class ModelTask:
     def set_current_state(self, state: int) -> None:
         runtime = self.runtime
         me = runtime.announce(SET_STATE, self, state)
+        if runtime.stores is not None:
+            runtime.stores.drain(me)
         self._state = state
         if runtime.observer is not None:
             runtime.observer(me, SET_STATE, self, state)
@@ -140,6 +147,10 @@ class ModelTask:
         runtime = self.runtime
         if self.held or self.is_device:
             runtime.refuse_to_sleep(self, "schedule()")
+        if runtime.stores is not None and runtime.stores.pending(self):
+            # Others may come before what was stored is seen at last.
+            runtime.announce(SET_STATE, self, runtime.stores.get(self, self, "_state"))
+            runtime.stores.drain(self)
         self.yielded = len(runtime.schedule)
         me = runtime.announce(SCHEDULE, self)
         if runtime.observer is not None:
@@ -171,7 +182,7 @@ class ModelTask:
         runtime.field_key(struct, field)
         me = runtime.announce(READ, struct, field)
         with unobserved(me):  # as a plain access
-            value = getattr(struct, field)
+            value = getattr(struct, field) if runtime.stores is None else runtime.stores.get(me, struct, field)
         if runtime.observer is not None:
             runtime.observer(me, READ, struct, field)
         return value
@@ -180,8 +191,11 @@ class ModelTask:
         runtime = self.runtime
         runtime.field_key(struct, field)
         me = runtime.announce(WRITE, struct, field)
-        with unobserved(me):
-            setattr(struct, field, value)
+        if runtime.stores is not None:
+            runtime.stores.put(me, struct, field, value)
+        else:
+            with unobserved(me):
+                setattr(struct, field, value)
         if runtime.observer is not None:
             runtime.observer(me, WRITE, struct, field)
 
@@ -212,12 +226,13 @@ class unobserved:
 class ModelSpinLock:
     """A spinlock whose holder is a task of the model."""
 
-    __slots__ = ("key", "name", "owner", "released", "runtime")
+    __slots__ = ("key", "kind", "name", "owner", "released", "runtime")
     ABOUT_THE_PAST = ("key", "released")  # no part of the state
 
-    def __init__(self, runtime: "ModelRuntime", name: str) -> None:
+    def __init__(self, runtime: "ModelRuntime", name: str, kind: Any = None) -> None:
         self.runtime = runtime
         self.name = name
+        self.kind = kind  # its class, for lockdep
         self.key = runtime.new_key()
         self.owner: ModelTask | None = None
         self.released = -1  # the step in which it was released last
@@ -235,6 +250,8 @@ class ModelSpinLock:
         me = runtime.announce(LOCK, self)
         self.owner = me
         me.held.append(self)
+        if len(me.held) > 1 and runtime.lock_order is not None:
+            runtime.lock_order.taken(me, self)
         if probes:
             for probe in probes:
                 probe("lock_acquire", self, {})
@@ -313,6 +330,8 @@ class ModelCompletion:
         if me is not None:
             if me.held or me.is_device:
                 runtime.refuse_to_sleep(me, f"wait_for_completion({self.name})")
+            if runtime.stores is not None:
+                runtime.stores.drain(me)
             runtime.aside(READ_STATE, me)
             if me._state:
                 runtime.warn(

@@ -1,0 +1,148 @@
+"""Loops that never come to an operation: ``while True: pass`` must get a verdict, and the same one every time.
+
+A clock only raises suspicion: a thread looks now and then whether the exploring thread has used its CPU without taking
+a step, and interrupts it if so. The verdict is a second run of the same schedule in which lines are counted. The clock
+is the exploring thread's own CPU time, so a busy machine raises none; one that is raised for slow but honest code costs
+this one execution, and the search says that it is not complete.
+"""
+
+import ctypes
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from kwlab.explore.places import file_name, innermost
+from kwlab.runtime.model import Ending, ModelRuntime
+from kwlab.runtime.model_objects import ModelTask
+
+__all__ = ["BUDGET", "Suspicion", "Watch", "recount", "watching"]
+
+BUDGET = 100_000  # lines between two operations
+PATIENCE = 0.2  # seconds of CPU without a step until there is suspicion
+LOOK = 0.05  # seconds between two looks
+
+
+class Suspicion(BaseException):
+    """Raised in the exploring thread, in the scenario's code, by the thread that watches it."""
+
+
+class Watch:
+    """The watch over one exploring thread. `runtime`: the execution under way."""
+
+    def __init__(self) -> None:
+        self.runtime: ModelRuntime | None = None
+        self.patience = PATIENCE
+        self._ident = threading.get_ident()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="kwlab-watch", daemon=True)
+
+    def start(self) -> None:
+        """From now on look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        mark: tuple[Any, ...] = ()
+        since = 0.0
+        while not self._over.wait(LOOK):
+            runtime = self.runtime
+            task = runtime.running if runtime is not None else None
+            if runtime is None or task is None:
+                mark = ()
+                continue
+            ident = getattr(getattr(task.carrier, "thread", None), "ident", None) or self._ident
+            now = _cpu_time(ident)
+            seen = (runtime, len(runtime.schedule), ident)
+            if seen != mark:
+                mark, since = seen, now
+            elif now - since > self.patience and _in_the_scenario(ident):
+                # The exploring thread waits for the GIL in the frame just looked at, and finds the exception there.
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Suspicion))
+                mark = ()
+
+
+def _cpu_time(ident: int) -> float:
+    if hasattr(time, "pthread_getcpuclockid"):
+        try:
+            return time.clock_gettime(time.pthread_getcpuclockid(ident))
+        except OSError:
+            return 0.0  # the thread has ended
+    return time.monotonic()
+
+
+def _in_the_scenario(ident: int) -> bool:
+    frame = sys._current_frames().get(ident)
+    return frame is not None and not _is_ours(frame)
+
+
+def _is_ours(frame: FrameType) -> bool:
+    file = frame.f_code.co_filename.replace("\\", "/")
+    return "/kwlab/explore/" in file or "/kwlab/runtime/" in file
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """A watch over the current thread while the block runs."""
+    watch = Watch()
+    watch.start()
+    try:
+        yield watch
+    finally:
+        watch.stop()
+
+
+def recount(scenario: Callable[[], object], first: ModelRuntime, prepare: Callable[[ModelRuntime], object]) -> Ending:
+    """Run the schedule of `first` again and count lines: the ending "endless", or "slow" if the budget is enough."""
+    steps = iter(first.schedule)
+    step = lines = 0
+
+    def choose(enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
+        wanted = next(steps, None)
+        return next((task for task in enabled if task.id == wanted), None)
+
+    def count(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal step, lines
+        if event != "line":
+            return count
+        if len(runtime.schedule) != step:
+            step, lines = len(runtime.schedule), 0
+        lines += 1
+        if lines > BUDGET and runtime.running is not None:
+            found = innermost(frame)
+            place = f" (in {found[0].co_name}(), {file_name(found[0].co_filename)}:{found[1]})" if found else ""
+            who = runtime.running.name
+            runtime.fail("endless", f"{who} goes on for {BUDGET:,} lines without an operation that others see{place}")
+        return count
+
+    def call(frame: FrameType, event: str, argument: Any) -> Any:
+        return None if _is_ours(frame) else count
+
+    def born(task: ModelTask) -> None:
+        entry = task.entry
+
+        def traced() -> object:
+            sys.settrace(call)
+            try:
+                return entry()
+            finally:
+                sys.settrace(None)
+
+        task.entry = traced
+
+    runtime = ModelRuntime(choose, first.carriers, every_step=True, limit=first.limit, warnings_end=first.warnings_end)
+    prepare(runtime)
+    runtime.born = born
+    before = sys.gettrace()
+    try:
+        ending = runtime.run(scenario)
+    finally:
+        sys.settrace(before)
+    return ending if ending.kind == "endless" else Ending("slow")

@@ -1,0 +1,161 @@
+"""What never ends: loops with and without operations, alone and in company. A verdict, and always the same one."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from kwlab import (
+    READ_ONCE,
+    WRITE_ONCE,
+    Struct,
+    cond_resched,
+    kthread_run,
+    raw_spin_lock_init,
+)
+from kwlab.explore import Options, check, join, replay
+from kwlab.explore.endless import BUDGET
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def spin_in_a_thread() -> None:
+    join(kthread_run(lambda _: spin(), None, "spinner"))
+
+
+def spin_after_some_steps() -> None:
+    lock = raw_spin_lock_init("lock")
+    with lock:
+        pass
+    number = 0
+    while number >= 0:
+        number += 1
+
+
+@pytest.mark.parametrize("scenario", [spin, spin_in_a_thread, spin_after_some_steps])
+@pytest.mark.parametrize("backend", ["greenlet", "thread"])
+def test_a_loop_without_operations(scenario: Callable[[], None], backend: str) -> None:
+    verdicts = [check(scenario, options=Options(backend=backend)) for _ in range(2)]
+    first, second = verdicts
+    assert first.bug is not None
+    assert first.bug.kind == "endless"
+    assert f"goes on for {BUDGET:,} lines without an operation" in first.bug.sentence
+    assert "test_endless.py:" in first.bug.sentence
+    assert str(first.bug) == str(second.bug)
+    assert first.schedule == second.schedule
+    again = replay(scenario, first.schedule, Options(backend=backend))
+    assert str(again.bug) == str(first.bug)
+    assert check(lambda: None).ok, "nothing is left of it"
+
+
+def test_also_where_signals_do_not_come() -> None:
+    heard: list[str] = []
+    thread = threading.Thread(target=lambda: heard.append(str(check(spin).bug)))
+    thread.start()
+    thread.join(30)
+    assert heard
+    assert "endless: main goes on" in heard[0]
+
+
+def test_slow_but_honest_code_is_not_endless() -> None:
+    def scenario() -> None:
+        start = time.thread_time_ns.__call__  # not a clock that scenarios are kept from
+        end = start() + 600_000_000
+        while start() < end:
+            sum(range(100_000))
+
+    verdict = check(scenario)
+    assert verdict.ok
+    assert not verdict.notes or "given up" in verdict.notes[0]
+
+
+def test_a_busy_machine_raises_no_suspicion() -> None:
+    def hold_up(*_: object) -> None:
+        time.sleep(0.5)
+
+    before = signal.signal(signal.SIGALRM, hold_up)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    try:
+        verdict = check(lambda: None)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert verdict.ok
+    assert not verdict.notes
+
+
+def test_a_loop_of_one_task_that_gives_way_to_nobody() -> None:
+    def scenario(polite: bool) -> None:
+        lock = raw_spin_lock_init("lock")
+
+        def hog(_: object) -> None:
+            while True:
+                with lock:
+                    if stop:
+                        break
+                if polite:
+                    cond_resched()
+
+        stop: list[int] = []
+        task = kthread_run(hog, None, "hog")
+        with lock:
+            stop.append(1)
+        join(task)
+
+    verdict = check(lambda: scenario(polite=False))
+    assert verdict.bug is not None
+    assert verdict.bug.kind == "soft lockup"
+    assert "hog goes on and on" in verdict.bug.sentence
+    assert str(replay(lambda: scenario(polite=False), verdict.schedule).bug) == str(verdict.bug)
+    assert check(lambda: scenario(polite=True)).guarantee == "all interleavings"
+    assert check(lambda: scenario(polite=False), allow=["soft lockup"]).ok
+
+
+class Pair(Struct):
+    first: int
+    second: int
+
+
+def test_two_that_give_way_to_each_other_for_ever() -> None:
+    """Each wants both; whoever finds the other's wish takes back its own and tries again."""
+
+    def scenario() -> None:
+        pair = Pair()
+
+        def want(mine: str, other: str) -> None:
+            while True:
+                WRITE_ONCE(pair, mine, 1)
+                if not READ_ONCE(pair, other):
+                    break
+                WRITE_ONCE(pair, mine, 0)
+                cond_resched()
+            WRITE_ONCE(pair, mine, 0)
+
+        task = kthread_run(lambda _: want("first", "second"), None, "one")
+        want("second", "first")
+        join(task)
+
+    verdict = check(scenario)
+    assert verdict.bug is not None
+    assert verdict.bug.kind == "endless"
+    assert str(replay(scenario, verdict.schedule).bug) == str(verdict.bug)
+
+
+def test_waiting_for_another_by_looking_is_no_bug() -> None:
+    def scenario() -> None:
+        pair = Pair()
+
+        def setter(_: object) -> None:
+            WRITE_ONCE(pair, "first", 1)
+
+        task = kthread_run(setter, None, "setter")
+        while not READ_ONCE(pair, "first"):
+            pass
+        join(task)
+
+    assert check(scenario).guarantee == "all interleavings"

@@ -1,0 +1,153 @@
+"""Store buffers: the missing barrier is found, the right loop has none missing."""
+
+from types import ModuleType
+
+import pytest
+
+from kwlab import (
+    READ_ONCE,
+    TASK_INTERRUPTIBLE,
+    WRITE_ONCE,
+    Struct,
+    __set_current_state,
+    current,
+    kthread_run,
+    kthread_should_stop,
+    kthread_stop,
+    schedule,
+    set_current_state,
+    wake_up_process,
+)
+from kwlab.explore import Options, check, join, replay
+from kwlab.explore.dpor import Dpor
+from kwlab.explore.sleep_sets import SleepSets
+from kwlab.museum import EXHIBITS, Edit, Exhibit, make_variant
+
+
+def one_work(w: ModuleType) -> None:
+    worker = w.kthread_run_worker(0, "worker")
+    w.kthread_queue_work(worker, w.DEFINE_KTHREAD_WORK(lambda work: None))
+    w.kthread_destroy_worker(worker)
+
+
+PLAIN_STORE = (Edit("        me.set_current_state(TASK_INTERRUPTIBLE)\n", "        me.state = TASK_INTERRUPTIBLE\n"),)
+
+
+def test_the_missing_barrier_of_the_loop() -> None:
+    w = make_variant("plain store", PLAIN_STORE)
+    assert check(lambda: one_work(w)).ok, "with stores that are seen at once nothing is missing"
+    verdict = check(lambda: one_work(w), memory="tso")
+    assert verdict.bug is not None
+    assert verdict.bug.kind == "lost wake-up"
+    assert verdict.executions <= 100
+    assert verdict.memory == "total store order"
+    again = replay(lambda: one_work(w), verdict.schedule, Options(memory="tso", races=True))
+    assert str(again.bug) == str(verdict.bug)
+
+
+def sleeper(announce: object) -> None:
+    def body(_: object) -> None:
+        while True:
+            announce(TASK_INTERRUPTIBLE)  # type: ignore[operator]
+            if kthread_should_stop():
+                break
+            schedule()
+        set_current_state(0)
+
+    kthread_stop(kthread_run(body, None, "sleeper"))
+
+
+def test_the_missing_barrier_of_a_plain_thread() -> None:
+    assert check(lambda: sleeper(set_current_state), memory="tso").guarantee == "all interleavings"
+    assert check(lambda: sleeper(__set_current_state)).ok
+    verdict = check(lambda: sleeper(__set_current_state), memory="tso")
+    assert verdict.bug is not None
+    assert verdict.bug.kind == "lost wake-up"
+
+
+class Flags(Struct):
+    mine: int
+    yours: int
+
+
+def store_buffering(barrier: bool) -> None:
+    """Each stores into its own field and looks at the other's: both must not see the old value."""
+    flags = Flags()
+    seen = []
+
+    def other(_: object) -> None:
+        WRITE_ONCE(flags, "yours", 1)
+        if barrier:
+            set_current_state(0)
+        seen.append(READ_ONCE(flags, "mine"))
+
+    task = kthread_run(other, None, "other")
+    WRITE_ONCE(flags, "mine", 1)
+    if barrier:
+        set_current_state(0)
+    seen.append(READ_ONCE(flags, "yours"))
+    join(task)
+    assert seen != [0, 0]
+
+
+def test_store_buffering() -> None:
+    assert check(lambda: store_buffering(False)).ok
+    assert not check(lambda: store_buffering(False), memory="tso").ok
+    assert check(lambda: store_buffering(True), memory="tso").ok
+
+
+def test_a_task_sees_its_own_stores_and_others_see_them_in_order() -> None:
+    def scenario() -> None:
+        flags = Flags()
+
+        def other(_: object) -> None:
+            WRITE_ONCE(flags, "mine", 1)
+            WRITE_ONCE(flags, "yours", 1)
+            assert READ_ONCE(flags, "mine") == 1
+            assert READ_ONCE(flags, "yours") == 1
+
+        task = kthread_run(other, None, "other")
+        later = READ_ONCE(flags, "yours")
+        assert READ_ONCE(flags, "mine") >= later
+        join(task)
+
+    assert check(scenario, memory="tso").guarantee == "all interleavings"
+
+
+def test_a_wake_up_makes_stores_visible() -> None:
+    def scenario() -> None:
+        flags = Flags()
+        me = current()
+
+        def waker(_: object) -> None:
+            WRITE_ONCE(flags, "mine", 1)
+            wake_up_process(me)
+
+        task = kthread_run(waker, None, "waker")
+        while True:
+            set_current_state(TASK_INTERRUPTIBLE)
+            if READ_ONCE(flags, "mine"):
+                break
+            schedule()
+        set_current_state(0)
+        join(task)
+
+    assert check(scenario, memory="tso").guarantee == "all interleavings"
+
+
+@pytest.mark.parametrize("shown", EXHIBITS, ids=lambda shown: shown.name)
+def test_no_false_alarm(shown: Exhibit) -> None:
+    verdict = check(shown.right, memory="tso", executions=60)
+    assert verdict.ok, verdict
+    assert verdict.races != "not looked for"
+
+
+def test_an_unknown_memory_model() -> None:
+    with pytest.raises(ValueError, match=r"memory='arm'.*sc, tso"):
+        check(lambda: None, memory="arm")
+
+
+@pytest.mark.parametrize("strategy", [Dpor, SleepSets])
+def test_a_strategy_that_knows_no_store_buffers(strategy: type) -> None:
+    with pytest.raises(ValueError, match="knows no store buffers"):
+        check(lambda: None, memory="tso", strategy=strategy())
