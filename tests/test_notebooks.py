@@ -10,8 +10,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from nbval.plugin import find_comment_markers, find_metadata_tags
 from typer.testing import CliRunner
 
+from kwlab.grade.copies import cleared
 from tools import notebooks
-from tools.notebooks import MAX_BYTES, NotebookError, cleared, code_cells, execute, learner_copies, problems, read
+from tools.notebooks import MAX_BYTES, NotebookError, code_cells, execute, learner_copies, problems, read
 
 EXEMPT_OF_ALL = 0.05
 EXEMPT_OF_ONE = 0.20

@@ -19,11 +19,12 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from kwlab.grade.copies import cleared
+
 os.environ.setdefault("KWLAB_PROGRESS", "off")  # a line that comes only on slow machines is not to be stored
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BYTES = 300_000
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 # Homes of users, the temporary files of a kernel (in tracebacks and warnings), and the folder this very project is in.
 MACHINE_PATH = re.compile(
@@ -81,18 +82,6 @@ def serialise(notebook: NotebookNode) -> str:
     """The notebook as the text of its file."""
     text: str = nbformat.writes(notebook, version=4)
     return text + "\n"
-
-
-def cleared(notebook: NotebookNode) -> NotebookNode:
-    """`notebook` itself, with nothing left of any earlier run."""
-    notebook.metadata.pop("widgets", None)
-    notebook.metadata["kernelspec"] = dict(KERNELSPEC)
-    for cell in notebook.cells:
-        for timing in ("execution", "ExecuteTime"):
-            cell.metadata.pop(timing, None)
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return notebook
 
 
 def drop_widget_views(notebook: NotebookNode) -> None:
