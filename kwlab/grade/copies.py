@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from kwlab.grade.exercise import COURSE, ExerciseError
 from kwlab.grade.progress import home
 
@@ -42,6 +40,8 @@ def renew(number: str, course: Path = COURSE) -> tuple[Path, Path | None]:
     Returns the copy, and the name that the learner's own now has, if there was one.
     Errors: `ExerciseError` if the course has no such notebook.
     """
+    import nbformat  # slow to import, and every grader's process imports this package
+
     books = sorted((course / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     source = next((path for path in books if path.name[:2] == number), None)
     if source is None:
