@@ -74,7 +74,9 @@ class Found:
             with _not_longer_than(self.clock):
                 if kind != ENDLESS:
                     bug, schedule = self._shortest(kind) or (bug, schedule)
-                evidence = record(self.run, schedule, Options(limit=STEPS)).to_dict() | {"scenario": self.title}
+                evidence = record(self.run, schedule, Options(limit=STEPS, races=True)).to_dict() | {
+                    "scenario": self.title
+                }
         except Stopped:
             pass  # what went wrong is known; there was no time left to show it
         came = str(bug.error) if isinstance(bug.error, Broken) else str(bug)
@@ -89,12 +91,20 @@ class Found:
                 found.append((execution.bug, execution.schedule))
             return bool(found)
 
-        search(self.run, IterativeBounding(3), Options(limit=STEPS), executions=100, stop_at_bug=False, after=after)
+        search(
+            self.run,
+            IterativeBounding(3),
+            Options(limit=STEPS, races=True),
+            executions=100,
+            stop_at_bug=False,
+            after=after,
+        )
         return found[0] if found else None
 
     def sentence(self) -> str:
         """What was searched, and how completely."""
-        return f"Searched {self.guarantee} ({self.executions:,} executions, {MEMORY}): {self.title}"
+        how = f"{self.executions:,} executions, {MEMORY}, data races looked for in each"
+        return f"Searched {self.guarantee} ({how}): {self.title}"
 
 
 def explore(
@@ -132,7 +142,7 @@ def explore(
 
     strategy = Merging()
     with _not_longer_than(clock):
-        options = Options(limit=STEPS)
+        options = Options(limit=STEPS, races=True)
         searched = search(found.run, strategy, options, executions=EXECUTIONS, stop_at_bug=False, after=after)
     found.executions = searched.executions
     found.guarantee = strategy.guarantee() if searched.complete else "not all interleavings"
