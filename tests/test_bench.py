@@ -42,6 +42,10 @@ TINY = Size(
     growth_rounds=2,
     steps=100,
     explored=20,
+    probes=3,
+    levels=(0, 3),
+    ordered=8,
+    again=5,
 )
 
 # ------------------------------------------------------------------------------------------------------- statistics
@@ -366,7 +370,23 @@ def test_json_holds_the_machine_and_every_result(monkeypatch: pytest.MonkeyPatch
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert set(told) == {"machine", "quick", "results"}
-    promised = {"throughput", "floor", "latency", "memory", "life", "growth", "pinning", "parser", "explore-step"}
+    promised = {
+        "throughput",
+        "floor",
+        "latency",
+        "memory",
+        "life",
+        "growth",
+        "pinning",
+        "neighbour-0",
+        "neighbour-3",
+        "order",
+        "coalescing",
+        "again",
+        "parallel",
+        "parser",
+        "explore-step",
+    }
     assert promised <= set(told["results"])
     for name, result in told["results"].items():
         assert {"subject", "sentence", "winner", "target", "met", "details"} <= set(result)
