@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from kwlab.bench import EXPERIMENTS, FULL, QUICK, Comparison, Observation, Size, Target, bootstrap, command, machine
 from kwlab.bench import threads as bench_threads
 from kwlab.bench.contestants import FLOOR, POOL, WORKER
-from kwlab.bench.latency import _Started, wake_ups
+from kwlab.bench.latency import Started, wake_ups
 from kwlab.bench.results import DRAW, quantity
 from kwlab.bench.statistics import middle_mean, paired, percentile
 from kwlab.bench.throughput import collections_counted, pool_cost, worker_cost
@@ -42,6 +42,10 @@ TINY = Size(
     growth_rounds=2,
     steps=100,
     explored=20,
+    probes=3,
+    levels=(0, 3),
+    ordered=8,
+    again=5,
 )
 
 # ------------------------------------------------------------------------------------------------------- statistics
@@ -247,7 +251,7 @@ def test_queueing_gives_the_garbage_collector_nothing_to_do_and_submitting_does(
 
 @pytest.mark.threads
 def test_every_sender_is_woken_as_often_as_asked() -> None:
-    started = _Started()
+    started = Started()
     senders = {name: lambda: threading.Thread(target=started).start() for name in "ab"}
     taken = wake_ups(3, started, senders)
     assert {name: len(seconds) for name, seconds in taken.items()} == {"a": 3, "b": 3}
@@ -366,7 +370,23 @@ def test_json_holds_the_machine_and_every_result(monkeypatch: pytest.MonkeyPatch
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert set(told) == {"machine", "quick", "results"}
-    promised = {"throughput", "floor", "latency", "memory", "life", "growth", "pinning", "parser", "explore-step"}
+    promised = {
+        "throughput",
+        "floor",
+        "latency",
+        "memory",
+        "life",
+        "growth",
+        "pinning",
+        "neighbour-0",
+        "neighbour-3",
+        "order",
+        "coalescing",
+        "again",
+        "parallel",
+        "parser",
+        "explore-step",
+    }
     assert promised <= set(told["results"])
     for name, result in told["results"].items():
         assert {"subject", "sentence", "winner", "target", "met", "details"} <= set(result)

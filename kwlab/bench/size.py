@@ -21,6 +21,10 @@ class Size:
     growth_rounds: int = 5
     steps: int = 200_000
     explored: int = 200
+    probes: int = 100
+    levels: tuple[int, ...] = (0, 4, 8, 16, 32)  # works of noisy neighbours
+    ordered: int = 100
+    again: int = 10_000
 
 
 FULL = Size()
@@ -36,4 +40,7 @@ QUICK = Size(
     growth_rounds=3,
     steps=20_000,
     explored=40,
+    probes=15,
+    levels=(0, 16),
+    again=2_000,
 )
