@@ -15,8 +15,6 @@ from kwlab.cli import build
 from kwlab.course import doctor as doctor_module
 from kwlab.course.doctor import CHECKS, Check, Missing, examine
 from kwlab.course.progress import asked_in, predictions, progress
-from kwlab.grade.copies import renew
-from kwlab.grade.exercise import ExerciseError
 from kwlab.widgets.answers import keep_answer
 
 
@@ -135,34 +133,3 @@ def test_damaged_answers_are_said_and_kept(learner: Path) -> None:
     assert done.exit_code == 2
     assert "predictions.json is damaged" in done.output
     assert file.read_text() == "{"
-
-
-def test_a_notebook_is_renewed_and_the_learners_kept(learner: Path, project: Path) -> None:
-    copy = learner / "notebooks/03_the_loop_part_one.ipynb"
-    copy.write_text("mine")
-    for number in (1, 2):
-        done = command("reset", "03")
-        assert done.exit_code == 0
-        assert f"03_the_loop_part_one.before-reset-{number}.ipynb" in done.output
-    assert copy.with_name("03_the_loop_part_one.before-reset-1.ipynb").read_text() == "mine"
-    mine, source = (nbformat.read(path, as_version=4) for path in (copy, project / "notebooks" / copy.name))
-    assert [cell.source for cell in mine.cells] == [cell.source for cell in source.cells]
-    assert not any(cell.outputs for cell in mine.cells if cell.cell_type == "code")
-
-
-def test_a_notebook_that_is_not_there_is_said(learner: Path) -> None:
-    done = command("reset", "77")
-    assert done.exit_code == 2
-    assert "there is no notebook '77'; there are 00, 01" in done.output
-    assert list((learner / "notebooks").iterdir()) == []
-
-
-def test_the_courses_own_notebook_is_never_renewed_over_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "notebooks").mkdir()
-    own = tmp_path / "notebooks/00_demo.ipynb"
-    nbformat.write(new_notebook(), own)
-    before = own.read_bytes()
-    monkeypatch.setenv("KWLAB_HOME", str(tmp_path))
-    with pytest.raises(ExerciseError, match="the course's own, not a copy"):
-        renew("00", tmp_path)
-    assert own.read_bytes() == before

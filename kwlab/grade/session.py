@@ -12,7 +12,7 @@ from typing import Any
 
 from kwlab.grade import progress
 from kwlab.grade.answer import Answer, marker
-from kwlab.grade.copies import renew, set_aside
+from kwlab.grade.copies import hand_out, renew, set_aside
 from kwlab.grade.exercise import Exercise, ExerciseError, all_exercises, find
 from kwlab.grade.mark import Mark
 from kwlab.grade.run import grade
@@ -134,8 +134,8 @@ def reset(name: str) -> Note:
     exercise = find(name)
     file = learners_notebook(exercise)
     backup = set_aside(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(exercise.notebook.read_bytes())
+    folder = progress.home() if file.is_relative_to(progress.home()) else file.parent
+    hand_out(exercise.notebook, folder, file.relative_to(folder))
     with progress.change(name) as changed:
         attempts = changed.attempts
         vars(changed).update(vars(progress.Progress(attempts=attempts)))
