@@ -36,12 +36,14 @@ from kwlab.worker import *  # noqa: F403
 from kwlab.worker import __all__ as _worker
 
 if TYPE_CHECKING:
+    from kwlab.bench.recording import recorded_comparison, recorded_sentence
     from kwlab.draw.lanes import lanes_picture
     from kwlab.draw.layout import struct_picture
     from kwlab.draw.moment import moment_picture
     from kwlab.draw.queue import queue_picture
     from kwlab.draw.ring import list_picture
     from kwlab.draw.source import source_picture
+    from kwlab.draw.waits import waits_picture
     from kwlab.draw.workers import delays_picture, depth_picture, timeline_picture
     from kwlab.explore.from_events import from_events
     from kwlab.host.kworkers import find_workers, own_workers, what_it_runs
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from kwlab.trace.reader import TraceError, TraceReader
     from kwlab.trace.recorded import recorded_trace, recorded_traces
     from kwlab.widgets.live import LiveQueue
+    from kwlab.widgets.noise import NoiseSlider
     from kwlab.widgets.player import Player
     from kwlab.widgets.predict import Predict
     from kwlab.widgets.scheduler import BeTheScheduler
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
 _LATER = {
     "BeTheScheduler": "kwlab.widgets.scheduler",
     "LiveQueue": "kwlab.widgets.live",
+    "NoiseSlider": "kwlab.widgets.noise",
     "Player": "kwlab.widgets.player",
     "Predict": "kwlab.widgets.predict",
     "StructExplorer": "kwlab.widgets.structs",
@@ -86,6 +90,8 @@ _LATER = {
     "own_workers": "kwlab.host.kworkers",
     "proc_thread": "kwlab.host.procfs",
     "queue_picture": "kwlab.draw.queue",
+    "recorded_comparison": "kwlab.bench.recording",
+    "recorded_sentence": "kwlab.bench.recording",
     "recorded_thread": "kwlab.host.threadfiles",
     "recorded_threads": "kwlab.host.threadfiles",
     "recorded_trace": "kwlab.trace.recorded",
@@ -93,6 +99,7 @@ _LATER = {
     "source_picture": "kwlab.draw.source",
     "struct_picture": "kwlab.draw.layout",
     "timeline_picture": "kwlab.draw.workers",
+    "waits_picture": "kwlab.draw.waits",
     "what_it_runs": "kwlab.host.kworkers",
 }
 
@@ -117,6 +124,7 @@ __all__ = [
     "BeTheScheduler",
     "Event",
     "LiveQueue",
+    "NoiseSlider",
     "Player",
     "Predict",
     "Recorder",
@@ -143,6 +151,8 @@ __all__ = [
     "proc_thread",
     "queue_picture",
     "record",
+    "recorded_comparison",
+    "recorded_sentence",
     "recorded_thread",
     "recorded_threads",
     "recorded_trace",
@@ -150,6 +160,7 @@ __all__ = [
     "source_picture",
     "struct_picture",
     "timeline_picture",
+    "waits_picture",
     "what_it_runs",
     "check",
     "hint",

@@ -10,6 +10,9 @@ from kwlab.bench import QUICK, Comparison, Observation, order, parallel
 from kwlab.bench.contestants import POOL, WORKER
 from kwlab.bench.neighbour import SHARED, neighbour, noise
 from kwlab.bench.order import coalescing, overtaken
+from kwlab.bench.recording import recorded, recorded_comparison, recorded_results, recorded_sentence
+from kwlab.draw.waits import waits_picture
+from kwlab.widgets.noise import NoiseSlider
 from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_queue_work
 
 TINY = replace(QUICK, rounds=2, probes=3, levels=(0, 3), ordered=8, again=5)
@@ -122,3 +125,54 @@ def test_the_worker_runs_one_at_a_time_and_the_pool_all_at_once(monkeypatch: pyt
     assert most == 1
     monkeypatch.setattr(parallel, "_block", lambda work=None: together.wait(30))
     parallel._by_pool()  # a broken barrier would be raised by result()
+
+
+# --------------------------------------------------------------------------------------------------- the recording
+
+
+def test_what_was_said_of_the_recording_follows_from_its_samples() -> None:
+    compared = [name for name in recorded_results() if "samples" in recorded()["results"][name]]
+    assert {"latency", "throughput", "memory", "again", "parallel"} <= set(compared)
+    for name in compared:
+        told = recorded()["results"][name]
+        assert recorded_comparison(name).sentence() == told["sentence"]
+        assert recorded_comparison(name).winner == told["winner"]
+
+
+def test_the_recording_is_a_full_one_and_says_of_which_machine() -> None:
+    assert recorded()["quick"] is False
+    assert {"cpus", "load", "python", "system"} <= set(recorded()["machine"])
+    assert len(recorded_results("neighbour-")) == 5
+
+
+def test_a_comparison_that_is_not_recorded_is_refused_by_name() -> None:
+    with pytest.raises(KeyError, match=r"no comparison 'order'.*latency"):
+        recorded_comparison("order")
+    with pytest.raises(KeyError, match=r"no result 'nothing'.*latency"):
+        recorded_sentence("nothing")
+    assert recorded_sentence("order") == recorded()["results"]["order"]["sentence"]
+
+
+# ------------------------------------------------------------------------------------------ the picture and the slider
+
+
+def test_the_picture_says_its_percentiles_and_tells_lines_apart_without_colour() -> None:
+    drawn = waits_picture({"quick": [1e-5] * 100, "slow": [1e-3] * 98 + [2e-3] * 2})
+    assert "quick: half within 10 µs, 99 % within 10 µs" in drawn.label
+    assert "slow: half within 1,000 µs, 99 % within 2,000 µs" in drawn.label
+    assert drawn.svg.count('stroke-dasharray="7 4"') == 2  # the line, and its entry in the legend
+    with pytest.raises(ValueError, match="'short': 3"):
+        waits_picture({"short": [1.0] * 3})
+
+
+def test_the_slider_shows_every_recorded_level_and_its_own_conclusion() -> None:
+    slider = NoiseSlider()
+    levels = list(slider.slider.options)
+    assert levels == sorted(recorded_comparison(name).details["others"] for name in recorded_results("neighbour-"))
+    seen = set()
+    for level in levels:
+        slider.slider.value = level
+        assert slider.sentence() == recorded_sentence(f"neighbour-{level}")
+        assert f"beside {level} blocking works" in slider.children[2].value
+        seen.add(slider.children[1].value)
+    assert len(seen) == len(levels)
