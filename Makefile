@@ -56,6 +56,10 @@ format: $(STAMP) ## format the code and mend what the linter can mend
 execute: $(STAMP) ## execute all notebooks again and store their outputs
 	$(BIN)/python -m tools.notebooks execute
 
+.PHONY: claims
+claims: $(STAMP) ## make notebooks/claims.md anew from the boxes in the notebooks
+	@$(BIN)/python -m tools.claims
+
 .PHONY: bench
 bench: $(STAMP) ## measure the worker against the thread pool
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

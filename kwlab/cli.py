@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Play scenarios and compare with what a kernel answered.",
     ),
     "grade": ("kwlab.grade.command", "grade", "Grade an exercise as check() does, or a class's folder."),
+    "doctor": ("kwlab.course.command", "doctor", "What works on this machine, and what each missing thing costs."),
+    "progress": ("kwlab.course.command", "progress", "Your predictions and your exercises so far."),
     "status": ("kwlab.grade.command", "status", "How far you are with the exercises."),
     "hint": ("kwlab.grade.command", "hint", "The next of three hints for an exercise."),
     "reset": ("kwlab.grade.command", "reset", "Start an exercise anew."),

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from kwlab.bench import EXPERIMENTS, FULL, QUICK, Comparison, Observation, Size, Target, bootstrap, command, machine
 from kwlab.bench import threads as bench_threads
 from kwlab.bench.contestants import FLOOR, POOL, WORKER
-from kwlab.bench.latency import _Started, wake_ups
+from kwlab.bench.latency import Started, wake_ups
 from kwlab.bench.results import DRAW, quantity
 from kwlab.bench.statistics import middle_mean, paired, percentile
 from kwlab.bench.throughput import collections_counted, pool_cost, worker_cost
@@ -251,7 +251,7 @@ def test_queueing_gives_the_garbage_collector_nothing_to_do_and_submitting_does(
 
 @pytest.mark.threads
 def test_every_sender_is_woken_as_often_as_asked() -> None:
-    started = _Started()
+    started = Started()
     senders = {name: lambda: threading.Thread(target=started).start() for name in "ab"}
     taken = wake_ups(3, started, senders)
     assert {name: len(seconds) for name, seconds in taken.items()} == {"a": 3, "b": 3}

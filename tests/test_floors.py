@@ -9,7 +9,7 @@ import pytest
 # From top to bottom. A name covers the module and everything inside the package of that name.
 FLOORS: list[tuple[str, set[str]]] = [
     ("cli", {"cli"}),
-    ("surfaces", {"pytest_plugin", "widgets", "grade", "checking", "bench", "museum", "report"}),
+    ("surfaces", {"course", "pytest_plugin", "widgets", "grade", "checking", "bench", "museum", "report"}),
     ("pictures", {"draw"}),
     ("search", {"explore"}),
     ("evidence", {"scenario", "trace", "host", "oracle"}),

@@ -35,6 +35,7 @@ from kwlab import (
     raw_spin_lock_init,
     schedule,
     set_current_state,
+    wait_for_completion,
     wake_up_process,
 )
 from kwlab.explore import Options, check, join, replay
@@ -663,3 +664,16 @@ def test_delayed_works_are_searched_completely() -> None:
     assert verdict.ok
     assert verdict.guarantee == "all interleavings"
     assert verdict.states > 100
+
+
+def test_what_ended_at_a_bug_is_no_search_of_all_interleavings() -> None:
+    verdict = check(lambda: join(kthread_run(lambda _: 1 / 0, None, "fails")))
+    assert verdict.bug is not None
+    assert verdict.guarantee == f"{verdict.executions:,} interleavings"
+
+
+def test_options_that_are_given_count_and_stay_as_they_are() -> None:
+    given = Options(allow=["deadlock"], limit=500)
+    verdict = check(lambda: wait_for_completion(init_completion()), options=given, allow=["exception"], races=True)
+    assert verdict.ok
+    assert (given.allow, given.limit, given.races) == (["deadlock"], 500, False)

@@ -84,6 +84,9 @@ def test_time_is_the_scenarios_own() -> None:
     class Runtime:
         running = None
 
+        def new_key(self) -> int:
+            return 0
+
     clock = quiet_clock(Runtime())
     fired: list[int] = []
     clock.expires, clock.interrupt = 5, fired.append

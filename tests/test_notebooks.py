@@ -111,6 +111,28 @@ def test_execute_twice_gives_the_same_file(stored: Path) -> None:
     assert stored.read_bytes() == once
 
 
+def test_what_cannot_repeat_is_stored_once(stored: Path) -> None:
+    exempt_cell = {"metadata": {"tags": ["nbval-ignore-output"]}}
+    book = read(stored)
+    book.cells += [new_code_cell("import os\nos.urandom(8)", **exempt_cell), new_code_cell("os.urandom(8)")]
+    nbformat.write(book, stored)
+    execute(stored)
+    first = read(stored)
+    first.cells.insert(1, new_code_cell("'another cell'"))  # the counts move, the outputs stay
+    nbformat.write(first, stored)
+    execute(stored)
+    second = read(stored)
+    assert problems(second) == []
+    assert second.cells[-2].outputs[0].data == first.cells[-2].outputs[0].data
+    assert second.cells[-2].outputs[0].execution_count == second.cells[-2].execution_count
+    assert second.cells[-1].outputs[0].data != first.cells[-1].outputs[0].data
+    renewed = read(stored)
+    renewed.cells[-2].outputs = []
+    nbformat.write(renewed, stored)
+    execute(stored)
+    assert read(stored).cells[-2].outputs[0].data != second.cells[-2].outputs[0].data
+
+
 def test_a_widget_is_stored_as_the_picture_that_stands_in_for_it(stored: Path) -> None:
     book = read(stored)
     book.cells.append(new_code_cell("from kwlab import StructExplorer\nStructExplorer()"))

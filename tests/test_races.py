@@ -52,7 +52,7 @@ Body = Callable[[Struct], object]
 ENOUGH = 300  # executions: a race shows in whatever order tasks run
 
 
-def two(first: Body, second: Body, make: type[Struct] = Slotted) -> Verdict:
+def two(first: Body, second: Body, make: type[Struct] = Slotted, executions: int = ENOUGH) -> Verdict:
     """Two tasks, one struct; nothing but what they do themselves puts them in order."""
 
     def scenario() -> None:
@@ -61,7 +61,7 @@ def two(first: Body, second: Body, make: type[Struct] = Slotted) -> Verdict:
             kthread_run(lambda _: first(box) and 0, None, "one"), kthread_run(lambda _: second(box) and 0, None, "two")
         )
 
-    return check(scenario, races=True, executions=ENOUGH)
+    return check(scenario, races=True, executions=executions)
 
 
 def read(box: Struct) -> None:
@@ -216,6 +216,53 @@ def test_marked_accesses_race_only_with_unmarked_ones() -> None:
         assert not two(mark_write, read, make).ok
         assert not two(write, mark_write, make).ok
         assert not two(read, mark_write, make).ok
+
+
+def test_in_whatever_order_the_two_come() -> None:
+    """One execution each, in which every task goes on as long as it can: `first` comes before `second`."""
+    for first, second in (
+        (lambda box: READ_ONCE(box, "value"), write),
+        (write, lambda box: READ_ONCE(box, "value")),
+        (lambda box: WRITE_ONCE(box, "value", 2), read),
+        (read, lambda box: WRITE_ONCE(box, "value", 2)),
+        (lambda box: WRITE_ONCE(box, "value", 2), write),
+    ):
+        verdict = two(first, second, executions=1)
+        assert verdict.bug is not None
+        assert verdict.bug.kind == "data race"
+
+
+def test_what_hands_over_nothing_in_one_execution() -> None:
+    def woken_while_running() -> None:
+        box = Slotted()
+
+        def other(_: object) -> None:
+            schedule()
+            read(box)
+
+        task = kthread_run(other, None, "other")
+        write(box)
+        wake_up_process(task)
+        join(task)
+
+    def taken_in_vain() -> None:
+        box, done = Slotted(), init_completion("done")
+
+        def giver(_: object) -> None:
+            write(box)
+            complete(done)
+            try_wait_for_completion(done)
+
+        def late(_: object) -> None:
+            try_wait_for_completion(done)
+            read(box)
+
+        join(kthread_run(giver, None, "giver"), kthread_run(late, None, "late"))
+
+    for scenario, reader in ((woken_while_running, "other"), (taken_in_vain, "late")):
+        verdict = check(scenario, races=True, executions=1)
+        assert verdict.bug is not None
+        assert f"{reader} reads it" in verdict.bug.sentence
 
 
 def test_a_racy_field_is_left_alone() -> None:

@@ -26,7 +26,8 @@ from kwlab import (
     schedule,
     set_current_state,
 )
-from kwlab.explore import Options, check, join, replay
+from kwlab.bench.explore import locked_counter
+from kwlab.explore import Options, check, replay
 from kwlab.explore.bounding import IterativeBounding
 from kwlab.explore.dpor import Dpor
 from kwlab.explore.engine import search
@@ -39,34 +40,16 @@ from kwlab.worker import KthreadWork
 Loop = Callable[[KthreadWorker], int]
 
 
-def counter(increments: int) -> Callable[[], None]:
-    """Two threads that add to a number under a lock."""
-
-    def scenario() -> None:
-        lock = raw_spin_lock_init("lock")
-        total = [0]
-
-        def add(_: object) -> None:
-            for _ in range(increments):
-                with lock:
-                    total[0] += 1
-
-        join(kthread_run(add, None, "one"), kthread_run(add, None, "two"))
-        assert total[0] == 2 * increments
-
-    return scenario
-
-
 @pytest.mark.parametrize("increments", range(1, 7))
 def test_of_a_locked_counter_every_order_of_the_lock_is_run_once(increments: int) -> None:
-    found = search(counter(increments), Dpor(), Options())
+    found = search(locked_counter(increments), Dpor(), Options())
     assert found.complete
     assert found.bug is None
     assert (found.executions, found.pruned) == (math.comb(2 * increments, increments), 0)
 
 
 def test_sleep_sets_finish_as_many_and_give_up_others() -> None:
-    found = search(counter(3), SleepSets(), Options())
+    found = search(locked_counter(3), SleepSets(), Options())
     assert found.executions - found.pruned == math.comb(6, 3)
     assert found.pruned > 0
 
@@ -173,7 +156,7 @@ def test_the_right_loop_passes(strategy: Strategy) -> None:
 def test_the_same_seed_gives_the_same_executions(make: Callable[[int], Strategy]) -> None:
     def schedules(seed: int) -> list[list[int]]:
         seen: list[list[int]] = []
-        search(counter(3), make(seed), Options(), after=lambda one, so_far: seen.append(one.schedule))
+        search(locked_counter(3), make(seed), Options(), after=lambda one, so_far: seen.append(one.schedule))
         return seen
 
     assert schedules(1) == schedules(1) != schedules(2)

@@ -95,6 +95,19 @@ def cleared(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
+def varies(cell: NotebookNode) -> bool:
+    """Whether the output of `cell` differs from run to run, and is not compared."""
+    return "nbval-ignore-output" in cell.metadata.get("tags", ())
+
+
+def keep(cell: NotebookNode, outputs: list[NotebookNode]) -> None:
+    """Give `cell` these outputs of an earlier run."""
+    for output in outputs:
+        if "execution_count" in output:
+            output.execution_count = cell.execution_count
+    cell.outputs = outputs
+
+
 def drop_widget_views(notebook: NotebookNode) -> None:
     """Leave of every stored widget its static picture: the view names a model that died with its kernel."""
     for _, cell in code_cells(notebook):
@@ -128,8 +141,11 @@ def execute(path: Path, *, timeout: float = 120) -> None:
     """Run the notebook in `path` top to bottom, at most `timeout` seconds a cell, and store it with its outputs.
 
     The file changes only if every cell ran and the result may be committed; else a `NotebookError` says what is wrong.
+    A cell whose output cannot repeat keeps the one that it has, so that executing twice changes nothing.
     """
-    notebook = cleared(read(path))
+    notebook = read(path)
+    stored = [(cell, cell.outputs) for _, cell in code_cells(notebook) if cell.outputs and varies(cell)]
+    notebook = cleared(notebook)
     place = 0
 
     def running(cell: NotebookNode, cell_index: int) -> None:
@@ -153,6 +169,8 @@ def execute(path: Path, *, timeout: float = 120) -> None:
     except (CellTimeoutError, DeadKernelError) as error:
         raise NotebookError(f"{path}: cell {place} did not end: {error}") from error
     drop_widget_views(notebook)
+    for cell, outputs in stored:
+        keep(cell, outputs)
     notebook.metadata.language_info.pop("version", None)
     if found := problems(notebook):
         raise NotebookError(f"{path}: not stored: " + "; ".join(found))

@@ -132,7 +132,8 @@ def being_cancelled(answer: Functions) -> None:
         if len(runs) == 1:
             complete(begun)
         if len(runs) < 3:
-            cancelled = work.canceling > 0
+            with worker.lock:
+                cancelled = work.canceling > 0
             queued = answer.queue_work(worker, work)
             promise(not (cancelled and queued), "canceling", "it queued a work that was being cancelled")
 

@@ -31,6 +31,7 @@ __all__ = ["explore"]
 
 STEP, SWITCH, BATON = "model step", "bare greenlet switch", "model step on OS threads"
 OURS, THEIRS = "kwlab", "frontrun"
+WATCHED, PLAIN = "with the race detector", "without"
 REDUCED, ALONE = "DPOR", "the same executions alone"
 INCREMENTS = 4  # for whole searches
 MANY = 100  # for the cost of a step: so many that the beginning of an execution does not count
@@ -78,9 +79,9 @@ def switch_cost(switches: int) -> float:
     return (time.perf_counter() - start) / (switches // 2 * 2)
 
 
-def step_cost(scenario: Scenario, executions: int, backend: str = "greenlet") -> float:
+def step_cost(scenario: Scenario, executions: int, backend: str = "greenlet", races: bool = False) -> float:
     """Seconds per step of a depth-first search."""
-    found = search(scenario, DepthFirst(), Options(backend=backend), executions=executions)
+    found = search(scenario, DepthFirst(), Options(backend=backend, races=races), executions=executions)
     return found.seconds / found.steps
 
 
@@ -151,7 +152,20 @@ def explore(size: Size) -> list[Result]:
                 Target(at_least=6) if promised else None,
             ),
         ]
-    return [*results, _bookkeeping(size), _frontrun(size)]
+    return [*results, _watching(size), _bookkeeping(size), _frontrun(size)]
+
+
+def _watching(size: Size) -> Result:
+    executions = 5 * size.explored  # so many that putting the observers in place does not count
+    samples = paired(
+        size.rounds,
+        {
+            WATCHED: lambda: step_cost(two_works, executions, races=True),
+            PLAIN: lambda: step_cost(two_works, executions),
+        },
+    )
+    subject = "A step of a worker and two works, depth first"
+    return Comparison("explore-races", subject, "s", samples, WATCHED, PLAIN, Target(at_most=1.6))
 
 
 def _bookkeeping(size: Size) -> Result:

@@ -21,12 +21,12 @@ from kwlab.bench.size import Size
 from kwlab.bench.statistics import middle_mean, percentile
 from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_flush_worker, kthread_queue_work
 
-__all__ = ["latency", "wake_ups"]
+__all__ = ["PAUSE", "Started", "latency", "wake_ups"]
 
 PAUSE = 0.001  # seconds in which an idle thread falls asleep
 
 
-class _Started:
+class Started:
     """The function that is started: it notes when, and lets the caller go on."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class _Started:
         return self.at
 
 
-def wake_ups(count: int, started: _Started, senders: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
+def wake_ups(count: int, started: Started, senders: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
     """Seconds from before a sender is called until `started` is: `count` times for each, in random order."""
     taken: dict[str, list[float]] = {name: [] for name in senders}
     order = list(senders) * count
@@ -59,7 +59,7 @@ def wake_ups(count: int, started: _Started, senders: Mapping[str, Callable[[], o
 
 def latency(size: Size) -> list[Result]:
     """An idle worker and an idle pool, each kept for all rounds."""
-    started = _Started()
+    started = Started()
     work = DEFINE_KTHREAD_WORK(started)
     with idle_worker() as worker, idle_pool() as pool:
         senders: dict[str, Callable[[], object]] = {

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from kwlab.bench.contestants import WORKER, idle_worker
-from kwlab.bench.latency import PAUSE, _Started
+from kwlab.bench.latency import PAUSE, Started
 from kwlab.bench.results import Comparison, Result, Target
 from kwlab.bench.size import Size
 from kwlab.bench.statistics import median, percentile
@@ -46,7 +46,7 @@ def noise(pool: ThreadPoolExecutor, level: int) -> Iterator[None]:
             one.result()
 
 
-def _round(probes: int, started: _Started, senders: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
+def _round(probes: int, started: Started, senders: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
     taken: dict[str, list[float]] = {name: [] for name in senders}
     order = list(senders) * probes
     random.shuffle(order)
@@ -59,7 +59,7 @@ def _round(probes: int, started: _Started, senders: Mapping[str, Callable[[], ob
 
 
 def _under(level: int, size: Size) -> Result:
-    started = _Started()
+    started = Started()
     work = DEFINE_KTHREAD_WORK(started)
     with idle_worker() as worker, ThreadPoolExecutor(THREADS, thread_name_prefix="bench-shared") as pool:
         senders: dict[str, Callable[[], object]] = {

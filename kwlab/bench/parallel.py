@@ -2,8 +2,9 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
-from kwlab.bench.contestants import WORKER, idle_worker, nothing
+from kwlab.bench.contestants import WORKER, idle_worker
 from kwlab.bench.results import Comparison, Result
 from kwlab.bench.size import Size
 from kwlab.bench.statistics import paired
@@ -13,6 +14,7 @@ __all__ = ["parallel"]
 
 WORKS = 8
 BLOCKS = 0.01  # seconds, with the GIL released
+LIMIT = 60.0  # seconds for all threads to start
 MANY = f"ThreadPoolExecutor({WORKS})"
 
 
@@ -33,7 +35,9 @@ def _by_worker() -> float:
 
 def _by_pool() -> float:
     with ThreadPoolExecutor(WORKS, thread_name_prefix="bench-pool") as pool:
-        pool.submit(nothing).result()
+        together = Barrier(WORKS)  # passed when every thread of the pool is there
+        for there in [pool.submit(together.wait, LIMIT) for _ in range(WORKS)]:
+            there.result()
         start = time.perf_counter()
         for one in [pool.submit(_block) for _ in range(WORKS)]:
             one.result()

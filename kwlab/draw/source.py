@@ -8,7 +8,7 @@ from kwlab.explore.trace_format import Place, Source, Trace
 __all__ = ["source_picture"]
 
 AROUND = 4  # lines drawn before and behind a line that somebody is at
-GUTTER, NUMBERS = 136, 174  # where the line numbers end, where the text begins
+NUMBERS = 174  # where the text begins
 WIDTH = 936
 ROOM = 94  # characters of a line that are shown
 GONE = ("exited", "never woken")

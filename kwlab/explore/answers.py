@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from kwlab.explore.check import check
 from kwlab.explore.game import Game, Position, follow
-from kwlab.explore.problems import KINDS
 
 __all__ = ["Answer", "shortest_answer"]
 
@@ -47,8 +46,7 @@ def shortest_answer(game: Game, tries: int = TRIES) -> Answer:
 
 def _searched(game: Game, depth: int) -> Answer:
     """Too many choices to try them all: what a search finds, as clicks."""
-    allow = [kind for kind in KINDS if kind in game.options.allow]
-    verdict = check(game.scenario, options=game.options, allow=allow)
+    verdict = check(game.scenario, options=game.options)
     if verdict.bug is None:
         return Answer(None, f"a search found no bug in {verdict.guarantee}")
     clicks = follow(game, verdict.schedule)

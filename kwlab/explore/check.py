@@ -6,6 +6,7 @@ It is run again for every interleaving, so everything it shares it must make its
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from kwlab.explore.bounding import CompleteFirst, IterativeBounding
 from kwlab.explore.dpor import Dpor
@@ -61,11 +62,11 @@ def check(
     Errors: `ValueError` for an impossible budget or an unknown kind; `NonDeterministicError` if the scenario does not
     do the same when the same choices are made; `UncontrolledError` and `ForeignThreadError` if it leaves the model.
     """
-    options = options or Options()
+    options = replace(options or Options())  # the caller's stay as they are
     unknown = [kind for kind in allow if kind not in KINDS]
     if unknown:
         raise ValueError(f"check(allow={unknown!r}): the kinds of bug are {', '.join(KINDS)}")
-    options.allow = frozenset(allow)
+    options.allow = frozenset((*options.allow, *allow))
     if memory not in MEMORY_MODELS:
         raise ValueError(f"check(memory={memory!r}): the memory models are {', '.join(MEMORY_MODELS)}")
     options.memory = memory if memory != "sc" else options.memory
@@ -95,7 +96,9 @@ def check(
 
 
 def _verdict(scenario: Scenario, strategy: Strategy, options: Options, found: Search) -> Verdict:
-    known = strategy.guarantee() if found.complete or isinstance(strategy, (IterativeBounding, CompleteFirst)) else ""
+    # These two know before their end what they have searched through; but a search that a bug ended proves nothing.
+    early = found.bug is None and isinstance(strategy, (IterativeBounding, CompleteFirst))
+    known = strategy.guarantee() if found.complete or early else ""
     notes = [f"some states were not merged: {why}" for why in getattr(strategy, "opaque", ())]
     if found.given_up:
         known = ""

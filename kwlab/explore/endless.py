@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from kwlab.explore.again import again
 from kwlab.explore.places import file_name, innermost
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
@@ -99,14 +100,9 @@ def watching() -> Iterator[Watch]:
         watch.stop()
 
 
-def recount(scenario: Callable[[], object], first: ModelRuntime, prepare: Callable[[ModelRuntime], object]) -> Ending:
+def recount(scenario: Callable[[], object], first: ModelRuntime) -> Ending:
     """Run the schedule of `first` again and count lines: the ending "endless", or "slow" if the budget is enough."""
-    steps = iter(first.schedule)
     step = lines = 0
-
-    def choose(enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
-        wanted = next(steps, None)
-        return next((task for task in enabled if task.id == wanted), None)
 
     def count(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal step, lines
@@ -137,8 +133,7 @@ def recount(scenario: Callable[[], object], first: ModelRuntime, prepare: Callab
 
         task.entry = traced
 
-    runtime = ModelRuntime(choose, first.carriers, every_step=True, limit=first.limit, warnings_end=first.warnings_end)
-    prepare(runtime)
+    runtime = again(first)
     runtime.born = born
     before = sys.gettrace()
     try:

@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
+from kwlab.explore.again import again
 from kwlab.explore.ctrl_c import ctrl_c
 from kwlab.explore.endless import Suspicion, Watch, recount, watching
 from kwlab.explore.fields import observed_fields
@@ -18,7 +19,6 @@ from kwlab.explore.tso import StoreBuffers
 from kwlab.runtime.carriers import Batons, Carriers, Greenlets
 from kwlab.runtime.model import Ending, ModelRuntime, Observer
 from kwlab.runtime.model_guard import guarded
-from kwlab.runtime.model_objects import ModelTask
 
 __all__ = ["Execution", "Options", "Scenario", "Search", "exploring", "run_once", "search"]
 
@@ -51,7 +51,7 @@ class Options:
 
     limit: int = 10_000
     backend: str = "greenlet"
-    allow: Container[str] = ()
+    allow: Collection[str] = ()
     warnings_end: bool = True
     races: bool = False
     memory: str = "sc"
@@ -143,12 +143,7 @@ def run_once(
 
 def _suspected(scenario: Scenario, runtime: ModelRuntime, options: Options) -> Execution:
     """The execution that was interrupted because it took no step any more."""
-
-    def prepare(again: ModelRuntime) -> None:
-        if options.memory == "tso":
-            StoreBuffers(again).attach()
-
-    ending = recount(scenario, runtime, prepare)
+    ending = recount(scenario, runtime)
     bug = None
     if ending.kind != "slow":
         bug = Bug(ending.kind, ending.sentence, ending.task.name if ending.task is not None else None)
@@ -159,17 +154,9 @@ def _suspected(scenario: Scenario, runtime: ModelRuntime, options: Options) -> E
 
 def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
     """The sentence about the data race that ended `first`, from the same execution once more, slower."""
-    steps = iter(first.schedule)
-
-    def choose(enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
-        wanted = next(steps, None)
-        return next((task for task in enabled if task.id == wanted), None)
-
-    again = ModelRuntime(choose, first.carriers, every_step=True, limit=first.limit, warnings_end=first.warnings_end)
-    if first.stores is not None:
-        StoreBuffers(again).attach()
-    PatientDetector(again).attach()
-    ending = again.run(scenario)
+    patient = again(first)
+    PatientDetector(patient).attach()
+    ending = patient.run(scenario)
     assert first.ending is not None
     return (ending if ending.kind == first.ending.kind else first.ending).sentence
 

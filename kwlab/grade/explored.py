@@ -19,6 +19,7 @@ from kwlab.explore.engine import Execution, Options, Search, search
 from kwlab.explore.merging import Merging
 from kwlab.explore.problems import Bug
 from kwlab.explore.trace import record
+from kwlab.explore.tso import MEMORY_MODELS
 from kwlab.grade.asked import Conversation, Stopped
 from kwlab.grade.box import Clock
 from kwlab.grade.exercise import Exercise
@@ -31,7 +32,12 @@ PROCESSOR = 7.0  # seconds that a referee may use: unlike seconds on the wall, t
 SEARCH = 2.5  # and for one scenario, so that one that has no end leaves something for the others
 ENDLESS = "endless"
 STEPS = 400  # of one interleaving, then it is endless
-MEMORY = "sequentially consistent memory"
+MEMORY = f"{MEMORY_MODELS['sc']} memory"
+
+
+def options() -> Options:
+    """What a mark is searched with: data races count."""
+    return Options(limit=STEPS, races=True)
 
 
 def kind_of_bug(bug: Bug) -> str:
@@ -74,7 +80,7 @@ class Found:
             with _not_longer_than(self.clock):
                 if kind != ENDLESS:
                     bug, schedule = self._shortest(kind) or (bug, schedule)
-                evidence = record(self.run, schedule, Options(limit=STEPS)).to_dict() | {"scenario": self.title}
+                evidence = record(self.run, schedule, options()).to_dict() | {"scenario": self.title}
         except Stopped:
             pass  # what went wrong is known; there was no time left to show it
         came = str(bug.error) if isinstance(bug.error, Broken) else str(bug)
@@ -89,12 +95,13 @@ class Found:
                 found.append((execution.bug, execution.schedule))
             return bool(found)
 
-        search(self.run, IterativeBounding(3), Options(limit=STEPS), executions=100, stop_at_bug=False, after=after)
+        search(self.run, IterativeBounding(3), options(), executions=100, stop_at_bug=False, after=after)
         return found[0] if found else None
 
     def sentence(self) -> str:
         """What was searched, and how completely."""
-        return f"Searched {self.guarantee} ({self.executions:,} executions, {MEMORY}): {self.title}"
+        how = f"{self.executions:,} executions, {MEMORY}, data races looked for in each"
+        return f"Searched {self.guarantee} ({how}): {self.title}"
 
 
 def explore(
@@ -132,8 +139,7 @@ def explore(
 
     strategy = Merging()
     with _not_longer_than(clock):
-        options = Options(limit=STEPS)
-        searched = search(found.run, strategy, options, executions=EXECUTIONS, stop_at_bug=False, after=after)
+        searched = search(found.run, strategy, options(), executions=EXECUTIONS, stop_at_bug=False, after=after)
     found.executions = searched.executions
     found.guarantee = strategy.guarantee() if searched.complete else "not all interleavings"
     return found
