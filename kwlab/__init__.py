@@ -36,11 +36,12 @@ from kwlab.worker import *  # noqa: F403
 from kwlab.worker import __all__ as _worker
 
 if TYPE_CHECKING:
-    from kwlab.bench.recording import recorded_comparison, recorded_sentence
+    from kwlab.bench.recording import measured, measured_on, ratio
     from kwlab.draw.lanes import lanes_picture
     from kwlab.draw.layout import struct_picture
     from kwlab.draw.moment import moment_picture
     from kwlab.draw.queue import queue_picture
+    from kwlab.draw.ratios import ratios_picture
     from kwlab.draw.ring import list_picture
     from kwlab.draw.source import source_picture
     from kwlab.draw.waits import waits_picture
@@ -85,13 +86,15 @@ _LATER = {
     "kernel_struct": "kwlab.host.structs",
     "lanes_picture": "kwlab.draw.lanes",
     "list_picture": "kwlab.draw.ring",
+    "measured": "kwlab.bench.recording",
+    "measured_on": "kwlab.bench.recording",
     "mirror": "kwlab.host.mirror",
     "moment_picture": "kwlab.draw.moment",
     "own_workers": "kwlab.host.kworkers",
     "proc_thread": "kwlab.host.procfs",
     "queue_picture": "kwlab.draw.queue",
-    "recorded_comparison": "kwlab.bench.recording",
-    "recorded_sentence": "kwlab.bench.recording",
+    "ratio": "kwlab.bench.recording",
+    "ratios_picture": "kwlab.draw.ratios",
     "recorded_thread": "kwlab.host.threadfiles",
     "recorded_threads": "kwlab.host.threadfiles",
     "recorded_trace": "kwlab.trace.recorded",
@@ -145,14 +148,16 @@ __all__ = [
     "kernel_struct",
     "lanes_picture",
     "list_picture",
+    "measured",
+    "measured_on",
     "mirror",
     "moment_picture",
     "own_workers",
     "proc_thread",
     "queue_picture",
+    "ratio",
+    "ratios_picture",
     "record",
-    "recorded_comparison",
-    "recorded_sentence",
     "recorded_thread",
     "recorded_threads",
     "recorded_trace",

@@ -1,52 +1,60 @@
-"""How long two contestants let their works wait: which share of them had started by when, on a logarithmic axis."""
+"""How long works waited: for each contestant, which share of them had started by when, on a logarithmic axis."""
 
 import math
 from collections.abc import Mapping, Sequence
 
-from kwlab.draw.svg import LINE, Picture, Svg
+from kwlab.draw.plot import CLASSES, axes, plotted
+from kwlab.draw.svg import LINE, Picture
+from kwlab.draw.units import seconds
 
 __all__ = ["waits_picture"]
 
-WIDTH, HEIGHT = 720, 300
-LEFT, RIGHT, TOP, BOTTOM = 60, 24, 56, 52
-DECADES = ((-5, "10 µs"), (-4, "100 µs"), (-3, "1 ms"), (-2, "10 ms"), (-1, "100 ms"))
-DASHES = ("", "7 4", "2 3")  # who is who does not hang on a colour
+WIDTH, HEIGHT = 720, 240  # without the legend
+DASHES: tuple[tuple[float, ...], ...] = (
+    (),
+    (9, 4),
+    (2, 3),
+    (9, 3, 2, 3),
+    (14, 3),
+)  # who is who: not a matter of colour
+PARTS = (0, 50, 99)  # per cent, the lines across
 
 
 def waits_picture(waits: Mapping[str, Sequence[float]]) -> Picture:
-    """`waits`: for each contestant (at most three) the seconds within which 1, 2, ... 100 per cent had started.
+    """`waits`: for each contestant (at most five) the seconds within which 1, 2, ... 100 per cent had started.
 
-    Errors: `ValueError` for more contestants, or for other than 100 values.
+    Errors: `ValueError` for more contestants, or for other than 100 positive values.
     """
-    if not 0 < len(waits) <= len(DASHES) or any(len(values) != 100 for values in waits.values()):
-        counts = {name: len(values) for name, values in waits.items()}
-        raise ValueError(f"waits_picture() draws one to {len(DASHES)} contestants of 100 values each, not {counts}")
-    svg = Svg(WIDTH, HEIGHT)
-    foot = HEIGHT - BOTTOM
-    for decade, words in DECADES:
-        svg.line(_across(10.0**decade), TOP, _across(10.0**decade), foot, "gap")
-        svg.text(_across(10.0**decade), foot + LINE, words, "soft", "middle")
-    for part in (0, 50, 99):
-        svg.line(LEFT, _up(part), WIDTH - RIGHT, _up(part), "gap")
-        svg.text(LEFT - 8, _up(part) + 4, f"{part} %", "soft", "end")
-    svg.text(LEFT, HEIGHT - 10, "how long a work waited (each step to the right: ten times longer)", "soft")
+    counts = {name: len(values) for name, values in waits.items()}
+    if not 0 < len(waits) <= len(DASHES) or any(len(values) != 100 or min(values) <= 0 for values in waits.values()):
+        raise ValueError(f"waits_picture() draws one to {len(DASHES)} contestants of 100 times each, not {counts}")
+    top = LINE * len(waits) + 16
+    figure, ax = axes(WIDTH, HEIGHT + top, (60, 30, 56, top))
     for number, (name, values) in enumerate(waits.items()):
-        points = [(_across(seconds), _up(part)) for part, seconds in enumerate(values, 1)]
-        svg.path(points, dashes=DASHES[number])
-        svg.path([(LEFT, 16 + LINE * number), (LEFT + 44, 16 + LINE * number)], dashes=DASHES[number])
-        svg.text(LEFT + 54, 20 + LINE * number, name)
+        line = ax.plot(values, range(1, 101), color=CLASSES["line"], label=name, clip_on=False)[0]
+        if DASHES[number]:
+            line.set_dashes(DASHES[number])
+    low = math.floor(math.log10(min(min(values) for values in waits.values())))
+    high = math.ceil(math.log10(max(max(values) for values in waits.values())))
+    ticks = [10.0**decade for decade in range(low, max(high, low + 1) + 1)]
+    ax.set_xscale("log")
+    ax.set_xlim(ticks[0], ticks[-1])
+    ax.set_xticks(ticks, [seconds(tick) for tick in ticks], minor=False)
+    ax.set_ylim(0, 100)
+    ax.set_yticks(PARTS, [f"{part} %" for part in PARTS])
+    ax.set_xlabel("had started within (each step to the right: ten times longer)", color=CLASSES["soft"], labelpad=10)
+    ax.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        frameon=False,
+        handlelength=4,
+        labelcolor=CLASSES[""],
+        fontsize=13,
+        borderpad=0,
+        labelspacing=0.2,
+    )
     told = "; ".join(
-        f"{name}: half within {values[49] * 1e6:,.0f} µs, 99 % within {values[98] * 1e6:,.0f} µs"
+        f"{name}: half within {seconds(values[49])}, 99 % within {seconds(values[98])}"
         for name, values in waits.items()
     )
-    return svg.picture(f"share of the works that had started, by waiting time. {told}")
-
-
-def _across(seconds: float) -> float:
-    first, last = DECADES[0][0], DECADES[-1][0]
-    share = (math.log10(max(seconds, 10.0**first)) - first) / (last - first)
-    return LEFT + min(share, 1) * (WIDTH - RIGHT - LEFT - 24)
-
-
-def _up(part: float) -> float:
-    return HEIGHT - BOTTOM - part / 100 * (HEIGHT - BOTTOM - TOP)
+    return plotted(figure, f"share of the works that had started, by waiting time. {told}")
