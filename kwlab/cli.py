@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "progress": ("kwlab.course.command", "progress", "Your predictions and your exercises so far."),
     "status": ("kwlab.grade.command", "status", "How far you are with the exercises."),
     "hint": ("kwlab.grade.command", "hint", "The next of three hints for an exercise."),
-    "reset": ("kwlab.grade.command", "reset", "Start an exercise anew."),
+    "reset": ("kwlab.grade.command", "reset", "Start an exercise, or a notebook, anew."),
     "solution": ("kwlab.grade.command", "solution", "The solution of an exercise that you have passed."),
     "release": ("kwlab.grade.command", "release", "For instructors: write the student edition."),
     "exercise": ("kwlab.grade.command", "exercise_app", "For authors: check exercises, and make their notebooks."),

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tools.notebooks import cleared
+from kwlab.grade.copies import cleared
 
 # No async function: playwright takes its promise, which is true at once, for the answer.
 READY_TO_RUN = """() => {

@@ -8,7 +8,8 @@ import pytest
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tools.notebooks import cleared, execute
+from kwlab.grade.copies import cleared
+from tools.notebooks import execute
 
 pytestmark = pytest.mark.threads
 

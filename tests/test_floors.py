@@ -17,7 +17,7 @@ FLOORS: list[tuple[str, set[str]]] = [
     ("kthreads", {"kthread", "timer", "freezer"}),
     ("primitives", {"sched", "struct", "listhead", "bug", "tracepoint", "printk"}),
     ("runtimes", {"runtime"}),
-    ("errors", {"errors"}),
+    ("errors", {"errors", "files"}),
 ]
 STOREY = {module: len(FLOORS) - number for number, (_, modules) in enumerate(FLOORS) for module in modules}
 

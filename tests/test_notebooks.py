@@ -10,8 +10,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from nbval.plugin import find_comment_markers, find_metadata_tags
 from typer.testing import CliRunner
 
+from kwlab.grade.copies import cleared
 from tools import notebooks
-from tools.notebooks import MAX_BYTES, NotebookError, cleared, code_cells, execute, learner_copies, problems, read
+from tools.notebooks import MAX_BYTES, NotebookError, code_cells, execute, problems, read
 
 EXEMPT_OF_ALL = 0.05
 EXEMPT_OF_ONE = 0.20
@@ -246,56 +247,3 @@ def test_each_problem_of_a_stored_notebook_is_found(damage, problem: str) -> Non
 
 def test_an_exercise_need_not_be_executed() -> None:
     assert problems(cleared(fresh()), executed=False) == []
-
-
-@pytest.fixture
-def course(tmp_path: Path, stored: Path) -> Path:
-    """A course of one notebook and one exercise, whose folder holds more than its notebook."""
-    root = tmp_path / "course"
-    for place in ("notebooks/00_demo.ipynb", "exercises/list_head/list_head.ipynb"):
-        (root / place).parent.mkdir(parents=True)
-        (root / place).write_bytes(stored.read_bytes())
-    (root / "exercises/list_head/reference.py").write_text("answer = 42\n")
-    return root
-
-
-def test_learner_copies_hold_the_sources_and_no_outputs(course: Path) -> None:
-    work = course / "work"
-    made, kept = learner_copies(course, work)
-    assert made == [work / "notebooks/00_demo.ipynb", work / "exercises/list_head/list_head.ipynb"]
-    assert kept == []
-    assert sorted(path for path in work.rglob("*") if path.is_file()) == sorted(made)
-    for copy in made:
-        source = course / copy.relative_to(work)
-        assert [cell.source for cell in read(copy).cells] == [cell.source for cell in read(source).cells]
-        assert [cell.id for cell in read(copy).cells] == [cell.id for cell in read(source).cells]
-        for _, cell in code_cells(read(copy)):
-            assert (cell.outputs, cell.execution_count) == ([], None)
-
-
-def test_a_learners_work_is_never_overwritten(course: Path) -> None:
-    work = course / "work"
-    learner_copies(course, work)
-    mine = work / "notebooks/00_demo.ipynb"
-    mine.write_text("half a solution, not even a notebook")
-    (course / "notebooks/01_next.ipynb").write_bytes((course / "notebooks/00_demo.ipynb").read_bytes())
-    made, kept = learner_copies(course, work)
-    assert made == [work / "notebooks/01_next.ipynb"]
-    assert kept == [mine, work / "exercises/list_head/list_head.ipynb"]
-    assert mine.read_text() == "half a solution, not even a notebook"
-
-
-def test_an_exercise_with_two_notebooks_is_refused(course: Path) -> None:
-    (course / "exercises/list_head/reference.ipynb").write_text("{}")
-    with pytest.raises(NotebookError, match=r"2 notebooks \(list_head.ipynb, reference.ipynb\); keep only the one"):
-        learner_copies(course, course / "work")
-
-
-def test_a_copy_that_cannot_be_written_whole_is_not_left_behind(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_args: object, **_kwargs: object) -> None:
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space"):
-        learner_copies(course, course / "work")
-    assert [path for path in (course / "work").rglob("*") if path.is_file()] == []

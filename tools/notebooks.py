@@ -19,11 +19,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from kwlab.files import put
+from kwlab.grade.copies import cleared, update
+
 os.environ.setdefault("KWLAB_PROGRESS", "off")  # a line that comes only on slow machines is not to be stored
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BYTES = 300_000
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 # Homes of users, the temporary files of a kernel (in tracebacks and warnings), and the folder this very project is in.
 MACHINE_PATH = re.compile(
@@ -83,18 +85,6 @@ def serialise(notebook: NotebookNode) -> str:
     return text + "\n"
 
 
-def cleared(notebook: NotebookNode) -> NotebookNode:
-    """`notebook` itself, with nothing left of any earlier run."""
-    notebook.metadata.pop("widgets", None)
-    notebook.metadata["kernelspec"] = dict(KERNELSPEC)
-    for cell in notebook.cells:
-        for timing in ("execution", "ExecuteTime"):
-            cell.metadata.pop(timing, None)
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return notebook
-
-
 def varies(cell: NotebookNode) -> bool:
     """Whether the output of `cell` differs from run to run, and is not compared."""
     return "nbval-ignore-output" in cell.metadata.get("tags", ())
@@ -124,17 +114,6 @@ def read(path: Path) -> NotebookNode:
     except Exception as error:  # nbformat has no common base for what a damaged file raises
         raise NotebookError(f"{path}: not a notebook: {error}") from error
     return notebook
-
-
-def write(notebook: NotebookNode, path: Path) -> None:
-    """Put `notebook` into `path` whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_text(serialise(notebook), encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def execute(path: Path, *, timeout: float = 120) -> None:
@@ -174,7 +153,7 @@ def execute(path: Path, *, timeout: float = 120) -> None:
     notebook.metadata.language_info.pop("version", None)
     if found := problems(notebook):
         raise NotebookError(f"{path}: not stored: " + "; ".join(found))
-    write(notebook, path)
+    put(path, serialise(notebook))
 
 
 def course_notebooks(root: Path) -> list[Path]:
@@ -192,23 +171,6 @@ def exercise_notebooks(root: Path) -> list[Path]:
             raise NotebookError(f"{folder}: {len(here)} notebooks ({names}); keep only the one that learners open")
         found += here
     return found
-
-
-def learner_copies(root: Path, destination: Path) -> tuple[list[Path], list[Path]]:
-    """Copy every notebook under `root` that `destination` lacks, without outputs, to the same place in it.
-
-    What is already there is a learner's work and stays as it is. Returns the new copies and those that were kept.
-    """
-    destination.mkdir(parents=True, exist_ok=True)
-    made, kept = [], []
-    for source in course_notebooks(root) + exercise_notebooks(root):
-        copy = destination / source.relative_to(root)
-        if copy.exists():
-            kept.append(copy)
-        else:
-            write(cleared(read(source)), copy)
-            made.append(copy)
-    return made, kept
 
 
 @app.command("execute")
@@ -234,13 +196,22 @@ def execute_command(
 def learner_copies_command(
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="Folder of the learner's own copies.")],
 ) -> None:
-    """Give the learner a copy, without outputs, of every notebook that DEST does not hold yet."""
+    """Give the learner a copy, without outputs, of every notebook that DEST lacks or has only an older copy of.
+
+    A copy that the learner edited stays as it is.
+    """
     try:
-        made, kept = learner_copies(ROOT, destination)
+        done = update(course_notebooks(ROOT) + exercise_notebooks(ROOT), ROOT, destination)
     except NotebookError as error:
         typer.echo(error, err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"{destination}/: new copies: {len(made)}; yours already, left as they are: {len(kept)}")
+    typer.echo(
+        f"{destination}/: new: {len(done.made)}, renewed: {len(done.renewed)}, up to date: {len(done.same)}, "
+        f"edited by you and left as they are: {len(done.edited)}"
+    )
+    for copy in done.behind:
+        name = copy.stem[:2] if copy.parent.name == "notebooks" else copy.stem
+        typer.echo(f"{copy}: the course has a newer one; kwlab reset {name} puts it there and keeps yours beside it")
 
 
 if __name__ == "__main__":

@@ -127,10 +127,12 @@ def hint(
         _complain(error)
 
 
-def reset(exercise: Annotated[str, typer.Argument(help="The exercise's name.")]) -> None:
-    """Begin an exercise anew; your notebook is kept beside the new one."""
+def reset(
+    name: Annotated[str, typer.Argument(metavar="EXERCISE|NUMBER", help="An exercise, or a notebook's number: 03.")],
+) -> None:
+    """Begin an exercise or a notebook anew; yours is kept beside the new one."""
     try:
-        typer.echo(repr(session.reset(exercise)))
+        typer.echo(repr(session.reset(name)))
     except (ExerciseError, OSError) as error:
         _complain(error)
 

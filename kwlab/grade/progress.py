@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kwlab.files import put
 from kwlab.grade.exercise import COURSE
 from kwlab.grade.mark import Mark
 
@@ -80,15 +81,7 @@ def change(exercise: str) -> Iterator[Progress]:
         progress = everything.setdefault(exercise, Progress())
         yield progress
         table = {"version": _VERSION, "exercises": {name: asdict(one) for name, one in everything.items()}}
-        unfinished = file.with_name(f"{FILE}.{os.getpid()}.tmp")
-        try:
-            with open(unfinished, "w", encoding="utf-8") as out:
-                out.write(json.dumps(table, indent=1) + "\n")
-                out.flush()
-                os.fsync(out.fileno())
-            unfinished.replace(file)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        put(file, json.dumps(table, indent=1) + "\n")
 
 
 def record(mark: Mark, *, notebook: bool) -> None:

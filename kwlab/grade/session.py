@@ -12,6 +12,7 @@ from typing import Any
 
 from kwlab.grade import progress
 from kwlab.grade.answer import Answer, marker
+from kwlab.grade.copies import hand_out, renew, set_aside
 from kwlab.grade.exercise import Exercise, ExerciseError, all_exercises, find
 from kwlab.grade.mark import Mark
 from kwlab.grade.run import grade
@@ -123,21 +124,18 @@ def learners_notebook(exercise: Exercise) -> Path:
 
 
 def reset(name: str) -> Note:
-    """Put the exercise's notebook back as it was handed out; the learner's is kept beside it.
+    """Put an exercise's notebook, or the notebook of the course with the number `name` ("03"), back as handed out.
 
-    Attempts stay counted; the mark, the hints and the cells that were run so far are forgotten.
+    The learner's is kept beside it. Of an exercise, attempts stay counted; the mark, the hints and the cells that were
+    run so far are forgotten.
     """
+    if name.isdecimal():
+        return _renewed(*renew(name))
     exercise = find(name)
     file = learners_notebook(exercise)
-    kept = ""
-    if file.exists():
-        number = 1
-        while (backup := file.with_name(f"{file.stem}.before-reset-{number}.ipynb")).exists():
-            number += 1
-        file.rename(backup)
-        kept = f" Yours is kept as {backup.name}."
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(exercise.notebook.read_bytes())
+    backup = set_aside(file)
+    folder = progress.home() if file.is_relative_to(progress.home()) else file.parent
+    hand_out(exercise.notebook, folder, file.relative_to(folder))
     with progress.change(name) as changed:
         attempts = changed.attempts
         vars(changed).update(vars(progress.Progress(attempts=attempts)))
@@ -145,6 +143,11 @@ def reset(name: str) -> Note:
         _forgotten[name] = len(_history())
     except ExerciseError:
         pass  # no session, so no cells to forget
+    return _renewed(file, backup)
+
+
+def _renewed(file: Path, backup: Path | None) -> Note:
+    kept = f" Yours is kept as {backup.name}." if backup else ""
     return Note(f"{file.name} is as it was handed out.{kept} In JupyterLab: File > Reload Notebook from Disk.")
 
 

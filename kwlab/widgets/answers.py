@@ -4,9 +4,10 @@ One JSON object: for each question every answer that was committed, what the cod
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from kwlab.files import put
 
 __all__ = ["FILE", "keep_answer", "kept_answers"]
 
@@ -31,10 +32,4 @@ def keep_answer(question: str, answer: Any, outcome: Any, folder: Path | None = 
     """Add one answer. The file is replaced whole, or not at all."""
     kept = kept_answers(folder)
     kept.setdefault(question, []).append({"answer": answer, "outcome": outcome, "right": answer == outcome})
-    path = (folder or Path()) / FILE
-    unfinished = path.with_name(f".{FILE}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    put((folder or Path()) / FILE, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
