@@ -1,12 +1,16 @@
 """The experiments on sharing count right, and notice when the contestants do not behave as they say."""
 
+import json
 import platform
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from kwlab.bench import FULL, QUICK, Comparison, Observation, order, parallel, recording
 from kwlab.bench.contestants import POOL, WORKER
@@ -19,6 +23,7 @@ from kwlab.draw.ratios import Ratio, ratios_picture
 from kwlab.draw.waits import waits_picture
 from kwlab.widgets.noise import NoiseSlider
 from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_queue_work
+from tools import agreement
 
 TINY = replace(QUICK, rounds=2, probes=3, levels=(0, 3), ordered=8, again=5)
 
@@ -131,6 +136,28 @@ def test_the_worker_runs_one_at_a_time_and_the_pool_all_at_once(monkeypatch: pyt
     assert most == 1
     monkeypatch.setattr(parallel, "_block", lambda work=None: together.wait(30))
     parallel._by_pool()  # a broken barrier would be raised by result()
+
+
+def run(**winners: str | None) -> dict[str, object]:
+    return {"results": {name: {"winner": winner, "samples": {}} for name, winner in winners.items()} | {"order": {}}}
+
+
+def test_opposite_winners_are_found_and_no_difference_contradicts_nobody() -> None:
+    assert agreement.disagreements([run(a="x", b=None), run(a=None, b="y"), run(a="x", b="y")]) == []
+    assert agreement.disagreements([run(a="x"), run(a=None), run(a="y")]) == ["a: won by x and by y"]
+
+
+def test_the_tool_ends_with_1_if_runs_contradict_each_other(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.json" for number in range(2)]
+    for file, winner in zip(files, "xy", strict=True):
+        file.write_text(json.dumps(run(a=winner)))
+    app = typer.Typer()
+    app.command()(agreement.main)
+    assert CliRunner().invoke(app, [str(files[0])] * 2).exit_code == 0
+    assert CliRunner().invoke(app, [str(files[0])]).exit_code == 2
+    done = CliRunner().invoke(app, [str(file) for file in files])
+    assert done.exit_code == 1
+    assert "a: won by x and by y" in done.output
 
 
 # --------------------------------------------------------------------------------------------------- the recording
