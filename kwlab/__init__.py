@@ -16,7 +16,7 @@ from kwlab.face import *  # noqa: F403
 from kwlab.face import __all__ as _face
 from kwlab.freezer import *  # noqa: F403
 from kwlab.freezer import __all__ as _freezer
-from kwlab.grade import hint, reset, solution, status
+from kwlab.grade import hint, reset, solution
 from kwlab.kthread import *  # noqa: F403
 from kwlab.kthread import __all__ as _kthread
 from kwlab.listhead import *  # noqa: F403
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from kwlab.widgets.live import LiveQueue
     from kwlab.widgets.player import Player
     from kwlab.widgets.predict import Predict
+    from kwlab.widgets.progress import progress
     from kwlab.widgets.scheduler import BeTheScheduler
     from kwlab.widgets.structs import StructExplorer
 
@@ -85,6 +86,7 @@ _LATER = {
     "moment_picture": "kwlab.draw.moment",
     "own_workers": "kwlab.host.kworkers",
     "proc_thread": "kwlab.host.procfs",
+    "progress": "kwlab.widgets.progress",
     "queue_picture": "kwlab.draw.queue",
     "recorded_thread": "kwlab.host.threadfiles",
     "recorded_threads": "kwlab.host.threadfiles",
@@ -154,9 +156,9 @@ __all__ = [
     "check",
     "hint",
     "join",
+    "progress",
     "reset",
     "solution",
-    "status",
     "stress",
 ]
 
