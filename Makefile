@@ -13,6 +13,8 @@ PYTEST_ARGS ?=
 DEBIAN_PACKAGES = python3-venv chromium trace-cmd qemu-system-x86 gcc libelf1 \
   libpython$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite
 
+# A process per CPU, each taking whole files, the slow ones first (tests/conftest.py orders them).
+PARALLEL := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=30 --nbval-sanitize-with=tests/nbval.cfg
 
 .DEFAULT_GOAL := help
@@ -45,7 +47,7 @@ test: $(STAMP) ## run every check: format, lint, types, tests, notebooks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	KWLAB_PROGRESS=off $(BIN)/pytest $(NBVAL) tests $(wildcard notebooks) $(PYTEST_ARGS)
+	KWLAB_PROGRESS=off $(BIN)/pytest $(PARALLEL) $(NBVAL) tests $(wildcard notebooks) $(PYTEST_ARGS)
 
 .PHONY: format
 format: $(STAMP) ## format the code and mend what the linter can mend

@@ -11,7 +11,12 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run; in CI the browser must be there, so that no skip hides a missing one."""
+    """Skip what this machine cannot run; in CI the browser must be there, so that no skip hides a missing one.
+
+    Files with slow tests come first: when several processes share the files, none is left alone with a long one.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     browser_missing = not CHROMIUM and not os.environ.get("CI")
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:
