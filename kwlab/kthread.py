@@ -279,8 +279,11 @@ def _report_forgotten() -> None:
 
 
 def _bury_the_parents_workers() -> None:
-    # A fork copies the memory and one thread. What waits for another thread of the parent would wait for ever.
+    # A fork copies the memory and one thread. What waits for another thread of the parent would wait for ever. The
+    # tasks of a model are no threads: they do not run in a copy of an exploration either.
     for task in list(_live):
+        if not getattr(task.runtime, "reports_forgotten", True):
+            continue
         data = task.kthread.data
         if isinstance(data, Struct) and not freed(data):
             fate = f"belongs to the parent process; its thread {task.name!r} does not exist after os.fork()"

@@ -15,7 +15,6 @@ from kwlab import (
     kfree,
     kthread_cancel_work_sync,
     kthread_destroy_worker,
-    kthread_flush_worker,
     kthread_init_delayed_work,
     kthread_init_work,
     kthread_queue_delayed_work,
@@ -27,6 +26,7 @@ from kwlab import (
     timer_delete_sync,
     timer_setup,
 )
+from kwlab.explore.quiet import settle
 from kwlab.grade.testing import FATAL, Boxed, Functions, points, promise
 
 WRONG = (*FATAL, "kernel warning", "work left behind", "exception", "order")
@@ -55,7 +55,7 @@ def new_demo() -> Demo:
     demo = Demo()
     kthread_init_work(demo.work, worked)
     demo.worker = kthread_run_worker(0, "demo")
-    kthread_flush_worker(demo.worker)  # its thread is asleep: how threads begin is no part of this exercise
+    settle()  # its thread is asleep: how threads begin is no part of this exercise
     return demo
 
 

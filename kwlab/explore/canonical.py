@@ -65,6 +65,7 @@ class Canonical:
         self._constants: dict[int, bytes] = {}
         self._kept: list[Any] = []  # the constants, so that no other object gets the address of one
         self._describe: dict[type, Describe] = dict(_descriptions(self))
+        self._numbers: dict[int, bytes] = {}
         for value in (NULL, Ellipsis, NotImplemented, _MISSING, object, type):
             self._constant(value)
         self.begin()
@@ -86,25 +87,25 @@ class Canonical:
 
     def write(self, values: list[Any]) -> None:
         """Write each value, or which object it is; an object met for the first time will be described by `digest`."""
-        out, numbers = self._out, self._numbers
+        append, numbers = self._out.append, self._numbers
+        scalars, address = _SCALARS, id
         for value in values:
-            if type(value) in _SCALARS:
-                out.append(value)
+            if type(value) in scalars:
+                append(value)
                 continue
-            number = numbers.get(id(value))
-            if number is None:
-                self._met += 1
-                number = numbers[id(value)] = _bytes(self._met)
-                self._pending.append(value)
-            out.append(number)
+            where = address(value)
+            if where in numbers:
+                append(numbers[where])
+                continue
+            self._met = met = self._met + 1
+            number = numbers[where] = _NUMBERS[met] if met < _COMMON else _bytes(met)
+            self._pending.append(value)
+            append(number)
 
     def digest(self) -> bytes:
         """Describe everything reached, and boil the list down. Raises `Opaque` for what cannot be described."""
         describe, pending, write = self._describe, self._pending, self.write
-        done = 0
-        while done < len(pending):
-            value = pending[done]
-            done += 1
+        for value in pending:  # which grows meanwhile
             kind = type(value)
             handler = describe.get(kind)
             if handler is None:
@@ -131,7 +132,8 @@ class Canonical:
     def _constant(self, value: Any) -> None:
         if id(value) not in self._constants:
             self._kept.append(value)
-            self._constants[id(value)] = _bytes(-len(self._kept))
+            self._constants[id(value)] = number = _bytes(-len(self._kept))
+            self._numbers.setdefault(id(value), number)
 
     def _for_type(self, kind: type) -> Describe:
         if issubclass(kind, type):
@@ -143,6 +145,8 @@ class Canonical:
             name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
             return functools.partial(self._opaque, f"a {name} object cannot be looked into")
         content = self._describe.get(base, self._scalar) if base is not None else None
+        if _is_constant(kind):
+            self._constant(kind)
         slots = _slots(kind)
         has_dict = bool(kind.__dictoffset__)
 
@@ -213,11 +217,8 @@ class Canonical:
             raise Opaque(f"{facts.code.co_qualname}() reaches its globals by eval(), exec() or globals()")
         held = [space.get(name, _MISSING) for name in facts.global_names]
         for value in held:
-            # Only what its module holds under its name is there once and for all; a function made by one is not.
             if isinstance(value, (type, types.FunctionType)) and id(value) not in self._constants:
-                module = value.__module__ or ""
-                home = sys.modules.get(module)
-                if is_constant_module(module) and getattr(home, value.__name__, None) is value:
+                if _is_constant(value):
                     self._constant(value)
         return held
 
@@ -298,8 +299,18 @@ class Canonical:
         return ["task of an earlier execution", value.id]
 
 
+def _is_constant(value: type | types.FunctionType) -> bool:
+    """True for what its module holds under its name, once and for all; what a function makes is not."""
+    module = value.__module__ or ""
+    return is_constant_module(module) and getattr(sys.modules.get(module), value.__name__, None) is value
+
+
 def _bytes(number: int) -> bytes:
     return number.to_bytes(4, "little", signed=True)
+
+
+_COMMON = 500
+_NUMBERS = [_bytes(number) for number in range(_COMMON)]
 
 
 def _get_or_null(get: Callable[[Any], Any], value: Any) -> Any:

@@ -9,6 +9,7 @@ Embedded structs, locks and completions are no fields in this sense: in C their 
 read to compute it. The two links of a list head are one field: whoever reads one of them reads the list.
 """
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -145,13 +146,18 @@ def _observe_slot(cls: type, name: str, offset: int) -> None:
     _offsets[cls, name] = offset
     # A field's address, as in C: no two fields of living objects share one, since an object is larger than `offset`.
     where, field = ("self", LINKS) if cls is ListHead else (f"id(self) + {offset}", name)
-    made: dict[str, Any] = {"local": local}
-    exec(compile(_ACCESSORS.format(plain=plain, field=field, address=where), __file__, "exec"), made)
     setattr(cls, plain, slot)
-    setattr(cls, name, property(made["get"], made["set"], made["delete"]))
+    setattr(cls, name, _accessors(plain, field, where))
 
     # The plain name stays: another thread may be between the property and the slot.
     _undo.append(lambda: setattr(cls, name, slot))
+
+
+@functools.cache
+def _accessors(plain: str, field: str, where: str) -> property:
+    made: dict[str, Any] = {"local": local}
+    exec(compile(_ACCESSORS.format(plain=plain, field=field, address=where), __file__, "exec"), made)
+    return property(made["get"], made["set"], made["delete"])
 
 
 def _observe_attributes(cls: type) -> None:

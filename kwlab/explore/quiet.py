@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from kwlab.runtime.base import local
 from kwlab.runtime.model import ModelRuntime
 from kwlab.runtime.model_clock import Device, ModelClock
 from kwlab.runtime.model_objects import ModelTask
@@ -55,3 +56,9 @@ def stepped(runtime: Any) -> None:
 
 def _settle(runtime: ModelRuntime, quiet: Quiet) -> None:
     runtime.announce(DEVICE, quiet)
+
+
+def settle() -> None:
+    """In a scenario under the model: wait until nobody else can go on."""
+    runtime = local.task.runtime
+    runtime.announce(DEVICE, Quiet(runtime))

@@ -19,12 +19,11 @@ from kwlab.grade.testing import Failed
 from kwlab.grade.touch import FieldError, read, write
 from kwlab.runtime.base import local
 
-__all__ = ["Asked", "Conversation", "Outcome", "Step", "Stopped"]
+__all__ = ["Asked", "Conversation", "Outcome", "Scene", "Step", "Stopped"]
 
 Message = dict[str, Any]
 
 Outcome = tuple[Any, ...]  # ("thing", number, kind), ("function", name), ("list", outcomes) or (type, value)
-Act = tuple[Callable[..., Any], int]
 Step = tuple[Any, ...]  # what the answer does: (verb, target, ...), with everything encoded as an Outcome
 
 IDLE_STEPS = 500  # steps of one task without a lock, a sleep, or anything that others could see
@@ -43,12 +42,14 @@ class Stopped(BaseException):
 class Node:
     """What the answer does after certain outcomes: the next `step`, or the end. `after` leads on by outcome."""
 
-    __slots__ = ("act", "after", "before", "error", "number", "outcome", "returned", "step")
+    __slots__ = ("after", "before", "call", "error", "line", "outcome", "returned", "site", "step")
 
-    def __init__(self, number: int, before: "Node | None" = None, outcome: Outcome = ()) -> None:
-        self.number, self.before, self.outcome = number, before, outcome
+    def __init__(self, call: "Call", before: "Node | None" = None, outcome: Outcome = ()) -> None:
+        self.call = call
+        self.before, self.outcome = before, outcome
         self.step: Step | None = None
-        self.act: Act = (_nowhere, 0)  # what does it, from which line of the answer
+        self.site: Callable[[Things, int], Outcome] = _nowhere  # what does the step, in a line of the answer
+        self.line = 0
         self.returned: Outcome | None = None
         self.error: Callable[[], BaseException] | None = None  # makes the exception that it ends with
         self.after: dict[Outcome, int] = {}
@@ -68,19 +69,24 @@ class Node:
         return found[::-1]
 
 
+Call = tuple[str, tuple[Outcome, ...]]  # the name of a function of the answer, and its arguments
+
+
 class Conversation:
     """What is known of the functions of one answer, and the box that is asked for more.
 
-    `ask(probe, arguments)` asks the box of the test that runs; `error(reply)` makes the exception of one that raised.
+    `functions` are their names. `ask(probe, arguments)` asks the box of the test that runs; `error(reply)` makes the
+    exception of one that raised.
     """
 
-    def __init__(self, answer: Answer, error: Callable[[Message], BaseException]) -> None:
+    def __init__(self, answer: Answer, functions: set[str], error: Callable[[Message], BaseException]) -> None:
+        self.functions = functions
         self.ask: Callable[..., Message] | None = None
         self.given: Mapping[str, Any] = {}  # what the answer may call, by name
-        self.givens: list[Mapping[str, Any]] = []
         self.nodes: list[Node] = []
         self._error = error
-        self._roots: dict[tuple[str, int], int] = {}
+        self._scenes: list[tuple[Callable[[Any], object], Mapping[str, Any]]] = []
+        self._roots: dict[Call, int] = {}
         self._waiting: Node | None = None  # the box waits to hear what came of this node's step
         self._idle = (0, 0)  # the length of the schedule, and how many steps were made since it grew
         self._sites = Sites(answer)
@@ -91,22 +97,23 @@ class Conversation:
         """From now on another box is asked."""
         self.ask, self._waiting = ask, None
 
-    def function(self, name: str) -> "Asked":
-        """The function `name` of the answer, to be called by tasks."""
-        return Asked(self._number, name)
+    def scene(self, scenario: Callable[[Any], object], given: Mapping[str, Any]) -> "Scene":
+        """`scenario`, ready to be run: its argument has the functions of the answer, which may call those `given`."""
+        self._scenes.append((scenario, given))
+        return Scene(self._number, len(self._scenes) - 1)
 
-    def giver(self, functions: Mapping[str, Any]) -> "Giver":
-        """Called as a scenario begins: from then on the answer calls these functions."""
-        self.givens.append(functions)
-        return Giver(self._number, len(self.givens) - 1)
+    def begin(self, scene: int) -> Callable[[Any], object]:
+        """A scene begins: from now on the answer may call what belongs to it. Its scenario."""
+        scenario, self.given = self._scenes[scene]
+        return scenario
 
-    def root(self, function: str, arguments: int) -> int:
-        """The number of the node where a call with so many arguments begins."""
+    def root(self, call: Call) -> int:
+        """The number of the node where a call begins."""
         self._idle = (0, 0)
-        number = self._roots.get((function, arguments))
+        number = self._roots.get(call)
         if number is None:
-            number = self._roots[function, arguments] = len(self.nodes)
-            self.nodes.append(Node(number))
+            number = self._roots[call] = len(self.nodes)
+            self.nodes.append(Node(call))
         return number
 
     def follow(self, number: int, outcome: Outcome) -> int:
@@ -115,7 +122,7 @@ class Conversation:
         following = node.after.get(outcome)
         if following is None:
             following = node.after[outcome] = len(self.nodes)
-            self.nodes.append(Node(following, node, outcome))
+            self.nodes.append(Node(node.call, node, outcome))
         runtime = local.task.runtime
         length, idle = self._idle
         self._idle = (length, idle + 1) if length == len(runtime.schedule) else (len(runtime.schedule), 0)
@@ -125,18 +132,19 @@ class Conversation:
             )
         return following
 
-    def at(self, number: int, function: str, arguments: list[Outcome]) -> Node:
-        """What the answer does at this node of a call of `function`; asks the box if that is not known."""
+    def at(self, number: int) -> Node:
+        """What the answer does at this node; asks the box if that is not known."""
         node = self.nodes[number]
         if not node.known:
             try:
-                self._learn(function, arguments, node)
+                self._learn(node)
             except Ended as end:
                 raise Stopped(Failed(message=f"no answer came: {end}")) from None
         return node
 
-    def _learn(self, function: str, arguments: list[Outcome], node: Node) -> None:
+    def _learn(self, node: Node) -> None:
         assert self.ask is not None
+        function, arguments = node.call
         if node.before is not None and node.before is self._waiting:
             reply = self.ask("go_on", node.outcome)
         else:
@@ -157,64 +165,75 @@ class Conversation:
             node.returned = _outcome(value["returned"])
         else:
             node.step = _step(value.get("step"))
-            node.act = self._site(value.get("place"))
+            match value.get("place"):
+                case [int(part), int(line)]:
+                    node.site, node.line = self._sites.at(part, line), line
             self._waiting = node
-
-    def _site(self, place: Any) -> "Act":
-        match place:
-            case [int(part), int(line)]:
-                return self._sites.at(part, line), line
-        return _nowhere, 0
 
 
 # A search tells states apart by what their tasks hold. What is known of an answer grows while it goes on and is part
-# of no state, so a task holds numbers: of the conversation, and of the node.
+# of no state, so a task holds numbers: of the conversation, the scene, and the node. And it holds few other things:
+# most of a search is the describing of what tasks hold.
 _conversations: list[Conversation] = []
 
 
-class Giver:
-    """See `Conversation.giver`."""
+class Scene:
+    """A scenario with the functions of an answer, called once in each interleaving. See `Conversation.scene`."""
+
+    __slots__ = ("conversation", "number")
 
     def __init__(self, conversation: int, number: int) -> None:
         self.conversation, self.number = conversation, number
 
-    def __call__(self) -> None:
-        conversation = _conversations[self.conversation]
-        conversation.given = conversation.givens[self.number]
+    def __call__(self) -> object:
+        return _conversations[self.conversation].begin(self.number)(self)
+
+    def __getattr__(self, name: str) -> "Asked":
+        if name not in _conversations[self.conversation].functions:
+            raise AttributeError(f"the exercise names no function {name!r}")
+        return Asked(self.conversation, name)
 
 
 class Asked:
     """The function `name` of an answer, for tasks of the model to call."""
+
+    __slots__ = ("__name__", "conversation")
 
     def __init__(self, conversation: int, name: str) -> None:
         self.__name__ = name
         self.conversation = conversation
 
     def __call__(self, *arguments: Any) -> Any:
-        things = Things(self)
-        encoded = [things.encode(argument) for argument in arguments]
-        number = _conversations[self.conversation].root(self.__name__, len(arguments))
-        while True:
-            act, line, step = self._next(number, encoded)
-            if act is None:
-                return things.decode(step)
-            outcome = act(line, things.perform, step)
+        things = Things(self.conversation)
+        call = (self.__name__, tuple(things.encode(argument) for argument in arguments))
+        number = _conversations[self.conversation].root(call)
+        del arguments, call
+        while self._goes_on(number):
+            outcome = _conversations[self.conversation].nodes[number].site(things, number)
             number = _conversations[self.conversation].follow(number, outcome)
+            del outcome
+        return things.decode(_conversations[self.conversation].nodes[number].returned)
 
-    def _next(self, number: int, arguments: list[Outcome]) -> tuple[Any, int, Any]:
-        """How to act, from which line, and in which step; None, 0, and what is returned, at the end."""
-        node = _conversations[self.conversation].at(number, self.__name__, arguments)
+    def _goes_on(self, number: int) -> bool:
+        """True if the answer does a step at this node, False if it returns there; else raises what it raised."""
+        node = _conversations[self.conversation].at(number)
         if node.error is not None:
             raise node.error()
-        return (*node.act, node.step) if node.step is not None else (None, 0, node.returned)
+        return node.step is not None
 
 
 class Things:
     """The objects that one call of the answer knows, by number."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+    __slots__ = ("_all", "_conversation")
+
+    def __init__(self, conversation: int) -> None:
+        self._conversation = conversation
         self._all: list[Any] = []
+
+    def line(self, number: int) -> int:
+        """The line of the answer in which it does the step of this node."""
+        return _conversations[self._conversation].nodes[number].line
 
     def encode(self, value: Any) -> Outcome:
         """`value` as the answer is told of it."""
@@ -237,36 +256,47 @@ class Things:
         if kind == "thing":
             return self._all[value]
         if kind == "function":
-            return Asked(self._asked.conversation, value)
+            return Asked(self._conversation, value)
         if kind == "given":
-            return _conversations[self._asked.conversation].given[value]
+            return _conversations[self._conversation].given[value]
         if kind == "list":
             return [self.decode(one) for one in value]
         return value
 
-    def perform(self, step: Step) -> Outcome:
-        """Do what the answer said it does; what came of it."""
+    def perform(self, number: int) -> Outcome:
+        """Do what the answer said it does at this node; what came of it."""
         try:
-            return self.encode(self._do(step))
+            return self.encode(self._do(*self._step(number)))
         except Exception as error:
             # Nothing that goes wrong in here can be caught by the answer, as nothing can in the kernel.
             said = str(error) if isinstance(error, FieldError) else f"{type(error).__name__}: {error}"
             local.task.runtime.fail("error", f"{local.task.name}: {said}", error)
             raise
 
-    def _do(self, step: Step) -> Any:
-        verb = step[0]
-        target = self.decode(step[1])
+    def _step(self, number: int) -> tuple[Any, ...]:
+        """The step of this node, with the things themselves in the place of what they are called."""
+        step = _conversations[self._conversation].nodes[number].step
+        assert step is not None
+        verb, target = step[0], self.decode(step[1])
         if verb == "get":
-            return read(target, step[2])
+            return verb, target, step[2]
         if verb == "set":
-            return write(target, step[2], self.decode(step[3]))
+            return verb, target, step[2], self.decode(step[3])
         if verb == "call":
             if step[1][0] == "thing" and not isinstance(target, FunctionType | Asked):
                 raise FieldError(f"a {type(target).__name__} cannot be called")
-            return target(*[self.decode(argument) for argument in step[2:]])
+            return verb, target, *[self.decode(argument) for argument in step[2:]]
         if not hasattr(target, "acquire"):
             raise FieldError(f"`with` is for locks, and this is a {type(target).__name__}")
+        return verb, target
+
+    def _do(self, verb: str, target: Any, *rest: Any) -> Any:
+        if verb == "get":
+            return read(target, *rest)
+        if verb == "set":
+            return write(target, *rest)
+        if verb == "call":
+            return target(*rest)
         return target.acquire() if verb == "enter" else target.release()
 
 
@@ -320,7 +350,7 @@ class Sites:
             self._functions[part] = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
 
     def at(self, part: int, line: int) -> Callable[..., Any]:
-        """Called as ``site(line, perform, step)``, it returns ``perform(step)``, done at `line` of `part`."""
+        """Called as ``site(things, number)``, it returns ``things.perform(number)``, done in `line` of `part`."""
         around = [
             function
             for function in self._functions.get(part, ())
@@ -336,12 +366,15 @@ class Sites:
         if key not in self._sites:
             first, last = function.lineno, function.end_lineno or function.lineno
             lines = (
-                [f"def {function.name}(line, perform, step): return perform(step)"]
+                [f"def {function.name}(things, number): return things.perform(number)"]
                 if first == last
                 else [
-                    f"def {function.name}(line, perform, step):",
-                    *(f"    if line == {number}: return perform(step)" for number in range(first + 1, last)),
-                    "    return perform(step)",
+                    f"def {function.name}(things, number):",
+                    *(
+                        f"    if things.line(number) == {at}: return things.perform(number)"
+                        for at in range(first + 1, last)
+                    ),
+                    "    return things.perform(number)",
                 ]
             )
             space: dict[str, Any] = {}
@@ -350,5 +383,5 @@ class Sites:
         return self._sites[key]
 
 
-def _nowhere(line: int, perform: Callable[[Step], Outcome], step: Step) -> Outcome:
-    return perform(step)
+def _nowhere(things: Things, number: int) -> Outcome:
+    return things.perform(number)

@@ -23,7 +23,7 @@ from kwlab.explore.tso import MEMORY_MODELS
 from kwlab.grade.asked import Conversation, Stopped
 from kwlab.grade.box import Clock
 from kwlab.grade.exercise import Exercise
-from kwlab.grade.testing import Broken, Failed, Functions
+from kwlab.grade.testing import Broken, Failed
 
 __all__ = ["Found", "explore"]
 
@@ -105,7 +105,7 @@ class Found:
 
 
 def explore(
-    scenario: Callable[[Functions], object],
+    scenario: Callable[[Any], object],
     exercise: Exercise,
     conversation: Conversation,
     given: Mapping[str, Any],
@@ -115,18 +115,9 @@ def explore(
     kwlab = importlib.import_module("kwlab")  # as a learner has it
     functions: dict[str, Any] = {name: getattr(kwlab, name) for name in exercise.given}
     functions.update(given)
-    names = [name for part in exercise.parts for name in part.functions]
-    answer = Functions(**{name: conversation.function(name) for name in names})
     declare_constant(scenario.__module__)  # a grader keeps nothing in its variables
     title = " ".join((scenario.__doc__ or scenario.__name__).split())
-
-    give = conversation.giver(functions)
-
-    def run() -> object:
-        give()
-        return scenario(answer)
-
-    found = Found(scenario.__name__, title, run, clock)
+    found = Found(scenario.__name__, title, conversation.scene(scenario, functions), clock)
 
     def after(execution: Execution, _: Search) -> bool:
         bug = execution.bug

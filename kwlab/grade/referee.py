@@ -117,7 +117,9 @@ class Referee:
     def __init__(self, exercise: Exercise, answer: Answer, seed: str, until: float) -> None:
         self.exercise, self.answer, self.seed = exercise, answer, seed
         self.probes = standin if exercise.explored else _module(exercise.probe)
-        self.conversation = Conversation(answer, self._error)
+        self.conversation = Conversation(
+            answer, {name for part in exercise.parts for name in part.functions}, self._error
+        )
         self.found: dict[str, Found] = {}
         self.clock = Clock(until)
         self.scores: list[Score] = []

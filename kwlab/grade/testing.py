@@ -74,14 +74,10 @@ def promise(kept: object, about: str, sentence: str) -> None:
         raise Broken(about, sentence)
 
 
-class Functions:
+class Functions(Protocol):
     """The functions of an answer, by name, for a scenario to call."""
 
-    def __init__(self, **functions: Any) -> None:
-        vars(self).update(functions)
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"the exercise names no function {name!r}")
+    def __getattr__(self, name: str) -> Any: ...
 
 
 class Findings(Protocol):
