@@ -63,9 +63,10 @@ claims: $(STAMP) ## make notebooks/claims.md anew from the boxes in the notebook
 	@$(BIN)/python -m tools.claims
 
 .PHONY: bench
-bench: $(STAMP) ## measure the worker against the thread pool
+bench: $(STAMP) ## measure the worker against thread pools, and our own tools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/kwlab bench
+	$(BIN)/kwlab bench explore parser
 
 .PHONY: flake-hunt
 flake-hunt: $(STAMP) ## the tests with real threads 20 times, every exercise's mark 200 times

@@ -36,12 +36,15 @@ from kwlab.worker import *  # noqa: F403
 from kwlab.worker import __all__ as _worker
 
 if TYPE_CHECKING:
+    from kwlab.bench.recording import measured, measured_on, ratio
     from kwlab.draw.lanes import lanes_picture
     from kwlab.draw.layout import struct_picture
     from kwlab.draw.moment import moment_picture
     from kwlab.draw.queue import queue_picture
+    from kwlab.draw.ratios import ratios_picture
     from kwlab.draw.ring import list_picture
     from kwlab.draw.source import source_picture
+    from kwlab.draw.waits import waits_picture
     from kwlab.draw.workers import delays_picture, depth_picture, timeline_picture
     from kwlab.explore.from_events import from_events
     from kwlab.host.kworkers import find_workers, own_workers, what_it_runs
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from kwlab.trace.reader import TraceError, TraceReader
     from kwlab.trace.recorded import recorded_trace, recorded_traces
     from kwlab.widgets.live import LiveQueue
+    from kwlab.widgets.noise import NoiseSlider
     from kwlab.widgets.player import Player
     from kwlab.widgets.predict import Predict
     from kwlab.widgets.progress import progress
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
 _LATER = {
     "BeTheScheduler": "kwlab.widgets.scheduler",
     "LiveQueue": "kwlab.widgets.live",
+    "NoiseSlider": "kwlab.widgets.noise",
     "Player": "kwlab.widgets.player",
     "Predict": "kwlab.widgets.predict",
     "StructExplorer": "kwlab.widgets.structs",
@@ -82,12 +87,16 @@ _LATER = {
     "kernel_struct": "kwlab.host.structs",
     "lanes_picture": "kwlab.draw.lanes",
     "list_picture": "kwlab.draw.ring",
+    "measured": "kwlab.bench.recording",
+    "measured_on": "kwlab.bench.recording",
     "mirror": "kwlab.host.mirror",
     "moment_picture": "kwlab.draw.moment",
     "own_workers": "kwlab.host.kworkers",
     "proc_thread": "kwlab.host.procfs",
     "progress": "kwlab.widgets.progress",
     "queue_picture": "kwlab.draw.queue",
+    "ratio": "kwlab.bench.recording",
+    "ratios_picture": "kwlab.draw.ratios",
     "recorded_thread": "kwlab.host.threadfiles",
     "recorded_threads": "kwlab.host.threadfiles",
     "recorded_trace": "kwlab.trace.recorded",
@@ -95,6 +104,7 @@ _LATER = {
     "source_picture": "kwlab.draw.source",
     "struct_picture": "kwlab.draw.layout",
     "timeline_picture": "kwlab.draw.workers",
+    "waits_picture": "kwlab.draw.waits",
     "what_it_runs": "kwlab.host.kworkers",
 }
 
@@ -119,6 +129,7 @@ __all__ = [
     "BeTheScheduler",
     "Event",
     "LiveQueue",
+    "NoiseSlider",
     "Player",
     "Predict",
     "Recorder",
@@ -139,11 +150,15 @@ __all__ = [
     "kernel_struct",
     "lanes_picture",
     "list_picture",
+    "measured",
+    "measured_on",
     "mirror",
     "moment_picture",
     "own_workers",
     "proc_thread",
     "queue_picture",
+    "ratio",
+    "ratios_picture",
     "record",
     "recorded_thread",
     "recorded_threads",
@@ -152,6 +167,7 @@ __all__ = [
     "source_picture",
     "struct_picture",
     "timeline_picture",
+    "waits_picture",
     "what_it_runs",
     "check",
     "hint",

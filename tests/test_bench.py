@@ -15,11 +15,13 @@ from typer.testing import CliRunner
 from kwlab.bench import EXPERIMENTS, FULL, QUICK, Comparison, Observation, Size, Target, bootstrap, command, machine
 from kwlab.bench import threads as bench_threads
 from kwlab.bench.contestants import FLOOR, POOL, WORKER
+from kwlab.bench.experiments import OF_WORKERS
 from kwlab.bench.latency import Started, wake_ups
-from kwlab.bench.results import DRAW, quantity
+from kwlab.bench.results import DRAW, FEWEST, not_measured
 from kwlab.bench.statistics import middle_mean, paired, percentile
 from kwlab.bench.throughput import collections_counted, pool_cost, worker_cost
 from kwlab.cli import build
+from kwlab.draw.units import quantity
 from kwlab.runtime.linux import allowed_cpus
 from kwlab.worker import (
     DEFINE_KTHREAD_WORK,
@@ -46,6 +48,8 @@ TINY = Size(
     levels=(0, 3),
     ordered=8,
     again=5,
+    gil_probes=1,
+    busy_probes=1,
 )
 
 # ------------------------------------------------------------------------------------------------------- statistics
@@ -181,6 +185,11 @@ def test_a_sure_but_tiny_difference_is_a_draw() -> None:
     assert comparison([1 + DRAW * 2] * 9, [1.0] * 9).winner == "theirs"
 
 
+def test_a_handful_of_rounds_makes_no_winner() -> None:
+    assert comparison([9.0] * (FEWEST - 1), [1.0] * (FEWEST - 1)).winner is None
+    assert comparison([9.0] * FEWEST, [1.0] * FEWEST).winner == "theirs"
+
+
 def test_a_comparison_needs_both_of_every_round() -> None:
     with pytest.raises(ValueError, match="both 'ours' and 'theirs'"):
         comparison([1.0, 2.0], [1.0])
@@ -189,8 +198,8 @@ def test_a_comparison_needs_both_of_every_round() -> None:
 
 
 def test_the_sentence_is_computed_from_the_samples() -> None:
-    said = comparison([3e-6] * 5, [1e-6] * 5).sentence()
-    assert said == "A thing: ours 3 µs, theirs 1 µs, median ratio 3 (3 to 3, 5 rounds): theirs costs less."
+    said = comparison([3e-6] * 6, [1e-6] * 6, remark="Seen too").sentence()
+    assert said == "A thing: ours 3 µs, theirs 1 µs, median ratio 3 (3 to 3, 6 rounds): theirs costs less. Seen too."
 
 
 @pytest.mark.parametrize(
@@ -221,6 +230,8 @@ def test_the_worst_round_is_the_one_farthest_from_the_target() -> None:
         (1.25e-5, "s", "12.5 µs"),
         (0.25, "s", "250 ms"),
         (3, "s", "3 s"),
+        (0.9999, "s", "1 s"),
+        (9.999e-7, "s", "1 µs"),
         (1769, "B", "1,769 B"),
     ],
 )
@@ -252,8 +263,8 @@ def test_queueing_gives_the_garbage_collector_nothing_to_do_and_submitting_does(
 @pytest.mark.threads
 def test_every_sender_is_woken_as_often_as_asked() -> None:
     started = Started()
-    senders = {name: lambda: threading.Thread(target=started).start() for name in "ab"}
-    taken = wake_ups(3, started, senders)
+    wake = started.by(lambda: threading.Thread(target=started).start())
+    taken = wake_ups(3, {"a": wake, "b": wake}, lambda: 0)
     assert {name: len(seconds) for name, seconds in taken.items()} == {"a": 3, "b": 3}
     assert min(taken["a"] + taken["b"]) > 0
 
@@ -274,9 +285,11 @@ def test_every_experiment_says_a_sentence_and_leaves_no_thread(name: str) -> Non
 
 
 @pytest.mark.threads
-def test_throughput_is_measured_with_all_three_in_the_same_rounds() -> None:
-    pool, floor = EXPERIMENTS["throughput"](TINY)
+def test_throughput_is_measured_with_all_in_the_same_rounds() -> None:
+    pool, floor, loop, *_ = EXPERIMENTS["throughput"](TINY)
     assert isinstance(pool, Comparison)
+    assert isinstance(loop, Comparison)
+    assert loop.samples[WORKER] == pool.samples[WORKER]
     assert isinstance(floor, Comparison)
     assert set(pool.samples) == {POOL, WORKER}
     assert set(floor.samples) == {WORKER, FLOOR}
@@ -347,6 +360,12 @@ def test_a_worker_that_does_not_run_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     assert found.details["at_once"] == 0
 
 
+def test_what_cannot_be_measured_has_no_winner_and_no_verdict() -> None:
+    told = not_measured("x", "A thing", "no such thing").as_json()
+    assert told["sentence"] == "A thing: not measured: no such thing."
+    assert (told["winner"], told["target"], told["met"]) == (None, None, None)
+
+
 def test_full_runs_measure_what_is_promised() -> None:
     assert FULL.rounds >= 12
     assert (FULL.workers, FULL.many, FULL.few) == (1_000, 1_000_000, 10_000)
@@ -384,10 +403,16 @@ def test_json_holds_the_machine_and_every_result(monkeypatch: pytest.MonkeyPatch
         "coalescing",
         "again",
         "parallel",
-        "parser",
-        "explore-step",
+        "busy-fifo",
+        "gil-held",
+        "gil-intervals",
+        "cpu-hash",
+        "disk-read",
+        "disk-fsync",
+        "private-pinned",
     }
     assert promised <= set(told["results"])
+    assert {result["experiment"] for result in told["results"].values()} == set(OF_WORKERS)
     for name, result in told["results"].items():
         assert {"subject", "sentence", "winner", "target", "met", "details"} <= set(result)
         assert result["name"] == name

@@ -32,9 +32,11 @@ from kwlab.draw.lanes import lanes_picture
 from kwlab.draw.layout import struct_picture
 from kwlab.draw.moment import moment_picture
 from kwlab.draw.queue import queue_picture, queue_state
+from kwlab.draw.ratios import Ratio, ratios_picture
 from kwlab.draw.ring import list_picture
 from kwlab.draw.source import source_picture
 from kwlab.draw.svg import Picture, Svg, clipped, elided
+from kwlab.draw.waits import waits_picture
 from kwlab.explore.trace_format import BugNote, State, TaskNote, TaskState
 from kwlab.host.structs import kernel_struct
 
@@ -89,7 +91,12 @@ CROWD = replace(
         ),
     ),
 )
+WAITS = {"quick one": [1e-5 * number for number in range(1, 101)], "slow <one>": [0.1] * 99 + [3.0]}
+RATIOS = [Ratio("eight works", "a", "b", 8, 7, 9, True), Ratio("<one>", "a", "b", 1e-3, 1e-5, 5e4, False)]
 PICTURES = {
+    "waits": lambda: waits_picture(WAITS),
+    "ratios": lambda: ratios_picture(RATIOS),
+    "one ratio": lambda: ratios_picture(RATIOS[:1]),
     "empty": lambda: draw_queue(QueueState("", "")),
     "busy": lambda: draw_queue(BUSY),
     "long": lambda: draw_queue(LONG),

@@ -64,20 +64,19 @@ def test_the_stub_gets_nothing_and_is_told_what_to_write(exercise: Exercise, ref
     assert mark.maximum == sum(part.points for part in exercise.parts)
 
 
-def many_times(referee: WarmReferee, exercise: Exercise, answer: Answer) -> list[Mark]:
-    """The marks of the same answer, with the interpreter switching threads more often or less.
-
-    An explored answer's interleavings are chosen by the search, in one thread: a few times show as much as twenty.
-    """
-    times = TIMES or (3 if exercise.explored else 20)
+def many_times(
+    referee: WarmReferee, exercise: Exercise, answer: Answer, times: int, tests: list[str] | None = None
+) -> list[Mark]:
+    """The marks of the same answer, with the interpreter switching threads more often or less."""
     chance = random.Random(exercise.id)
-    intervals = [10 ** chance.uniform(-6, -1) for _ in range(times)]
-    return [referee.grade(exercise, answer, switch_interval=interval) for interval in intervals]
+    intervals = [10 ** chance.uniform(-6, -1) for _ in range(TIMES or times)]
+    return [referee.grade(exercise, answer, switch_interval=interval, tests=tests) for interval in intervals]
 
 
 @each
 def test_the_reference_gets_full_marks_every_time(exercise: Exercise, referee: WarmReferee) -> None:
-    marks = many_times(referee, exercise, reference_answer(exercise))
+    # An explored answer's interleavings are chosen by the search, in one thread, and each takes its time.
+    marks = many_times(referee, exercise, reference_answer(exercise), 3 if exercise.explored else 20)
     assert marks[0].solved, marks[0].text()
     assert all(mark == marks[0] for mark in marks)
 
@@ -86,68 +85,90 @@ def test_the_reference_gets_full_marks_every_time(exercise: Exercise, referee: W
 def test_every_mutant_is_caught_by_the_test_that_it_names(
     exercise: Exercise, mutant: Mutant, referee: WarmReferee
 ) -> None:
-    mark = referee.grade(exercise, mutant.answer)
+    mark = referee.grade(exercise, mutant.answer, tests=[mutant.test])
     assert mark.problems == ()
     assert mark.score(mutant.test).outcome == "failed", mark.text()
-    assert not mark.solved
+    assert {score.outcome for score in mark.scores if score.name != mutant.test} == {"not run"}
 
 
 @each
 def test_a_wrong_answer_has_the_same_mark_every_time(exercise: Exercise, referee: WarmReferee) -> None:
-    marks = many_times(referee, exercise, mutants(exercise)[-1].answer)
+    mutant = mutants(exercise)[-1]
+    marks = many_times(referee, exercise, mutant.answer, 20, [mutant.test])
+    assert marks[0].score(mutant.test).outcome == "failed"
     assert all(mark == marks[0] for mark in marks)
 
 
-@pytest.fixture
-def learner(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A learner's folder, for kernels too."""
-    monkeypatch.setenv("KWLAB_HOME", str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(project), *filter(None, [os.environ.get("PYTHONPATH")])]))
-    return tmp_path
+Run = tuple[dict[str, list[str]], dict[str, dict], dict]
 
 
-def run_in_kernel(exercise: Exercise, parts: dict[int, str], folder: Path) -> tuple[list[str], dict]:
-    """Run the learner's notebook, with these cells for the answers, in a kernel of its own.
+def run_in_kernel(answers: dict[str, dict[int, str]], folder: Path, project: Path) -> Run:
+    """Run the learner's notebooks, one behind the other, with these cells for the answers, in a kernel.
 
-    Returns what every check() showed, and the mark that a last one, put behind the others, gave as JSON.
+    By exercise: what every check() showed, and the mark that the last one gave. And the progress that was written.
     """
-    made = notebook(exercise)
-    for cell in made.cells:
-        for part, source in parts.items():
-            if cell.source.startswith(marker(exercise.id, part)):
-                cell.source = source
-    last = f'import json; print(json.dumps(check("{exercise.id}").to_dict()))'
-    made.cells.append(nbformat.v4.new_code_cell(last))
-    NotebookClient(made, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
-    nbformat.write(made, folder / exercise.notebook.name)
-    shown = [
-        output["data"]["text/plain"]
-        for cell in made.cells
-        if cell.cell_type == "code" and cell.source == f'check("{exercise.id}")'
-        for output in cell.outputs
-    ]
-    return shown, json.loads(made.cells[-1].outputs[0]["text"])
+    cells = []
+    last = "import json; print(json.dumps(Out[max(Out)].to_dict()))"
+    for exercise in EXERCISES:
+        made = notebook(exercise).cells
+        for cell in made:
+            for part, source in answers.get(exercise.id, {}).items():
+                if cell.source.startswith(marker(exercise.id, part)):
+                    cell.source = source
+        cells += [*made, nbformat.v4.new_code_cell(last)]
+    together = nbformat.v4.new_notebook(cells=cells)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KWLAB_HOME", str(folder))
+        paths = [str(project), *filter(None, [os.environ.get("PYTHONPATH")])]
+        patch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        NotebookClient(
+            together, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        ).execute()
+    shown: dict[str, list[str]] = {exercise.id: [] for exercise in EXERCISES}
+    marks = {}
+    for cell in together.cells:
+        for exercise in EXERCISES:
+            if cell.cell_type == "code" and cell.source == f'check("{exercise.id}")':
+                shown[exercise.id] += [output["data"]["text/plain"] for output in cell.outputs]
+        if cell.source == last:
+            mark = json.loads(cell.outputs[0]["text"])
+            marks[mark["exercise"]] = mark
+    return shown, marks, json.loads((folder / ".kwlab-progress.json").read_text())["exercises"]
+
+
+@pytest.fixture(scope="module")
+def handed_out(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Run:
+    """The notebooks as they are handed out, run."""
+    return run_in_kernel({}, tmp_path_factory.mktemp("handed_out"), project)
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Run:
+    """The notebooks with the reference in them, run."""
+    answers = {exercise.id: reference_answer(exercise).parts for exercise in EXERCISES}
+    return run_in_kernel(answers, tmp_path_factory.mktemp("solved"), project)
 
 
 @pytest.mark.slow
 @each
-def test_the_notebook_as_handed_out_runs_in_a_kernel_and_gets_nothing(exercise: Exercise, learner: Path) -> None:
-    shown, mark = run_in_kernel(exercise, {}, learner)
-    assert shown
+def test_the_notebook_as_handed_out_runs_in_a_kernel_and_gets_nothing(exercise: Exercise, handed_out: Run) -> None:
+    shown, marks, _ = handed_out
+    mark, texts = marks[exercise.id], shown[exercise.id]
+    assert texts
     maximum = sum(part.points for part in exercise.parts)
     # When the first check() comes, the cells further down have not been run: that is no fault.
-    assert not any("First:" in text for text in shown)
-    assert all(text.startswith(f"{exercise.id}: 0 of {maximum} points") for text in shown)
+    assert not any("First:" in text for text in texts)
+    assert all(text.startswith(f"{exercise.id}: 0 of {maximum} points") for text in texts)
     assert mark["problems"] == []
     assert mark["points"] == 0
 
 
 @pytest.mark.slow
 @each
-def test_the_solved_notebook_gets_full_marks_in_a_kernel(exercise: Exercise, learner: Path) -> None:
-    shown, mark = run_in_kernel(exercise, reference_answer(exercise).parts, learner)
-    assert mark["solved"]
-    assert f"{mark['maximum']} of {mark['maximum']} points" in shown[-1]
-    progress = json.loads((learner / ".kwlab-progress.json").read_text())["exercises"][exercise.id]
-    assert progress["solved"]
-    assert progress["attempts"] == len(shown) + 1
+def test_the_solved_notebook_gets_full_marks_in_a_kernel(exercise: Exercise, solved: Run) -> None:
+    shown, marks, progress = solved
+    mark = marks[exercise.id]
+    assert mark["solved"], shown[exercise.id][-1]
+    assert f"{mark['maximum']} of {mark['maximum']} points" in shown[exercise.id][-1]
+    assert progress[exercise.id]["solved"]
+    assert progress[exercise.id]["attempts"] == len(shown[exercise.id])

@@ -4,11 +4,9 @@ from errno import EINTR
 from typing import Any
 
 from kwlab import (
-    TASK_INTERRUPTIBLE,
     TASK_RUNNING,
     Struct,
     Task,
-    __set_current_state,
     complete,
     current,
     init_completion,
@@ -17,15 +15,11 @@ from kwlab import (
     kthread_should_stop,
     kthread_stop,
     raw_spin_lock_init,
-    schedule,
-    set_current_state,
     wait_for_completion,
     wake_up_process,
 )
 from kwlab.explore import join
-from kwlab.grade.testing import FATAL, Boxed, Functions, points, promise
-
-state_running = __set_current_state
+from kwlab.grade.testing import FATAL, Boxed, Functions, points, promise, sleep_until
 
 
 class Mailbox(Struct):
@@ -53,12 +47,7 @@ def start(box: Mailbox, read: Any) -> Task:
     def thread(box: Mailbox) -> int:
         read(box)
         complete(done)
-        while True:
-            set_current_state(TASK_INTERRUPTIBLE)
-            if kthread_should_stop():
-                break
-            schedule()
-        state_running(TASK_RUNNING)
+        sleep_until(kthread_should_stop)
         return 0
 
     box.reader = kthread_create(thread, box, "reader")
@@ -80,14 +69,13 @@ def drop(box: Mailbox) -> None:
 
 
 def take(box: Mailbox) -> None:
-    while True:
-        set_current_state(TASK_INTERRUPTIBLE)
+    def one() -> bool:
         with box.lock:
-            if box.letters:
-                box.letters -= 1
-                break
-        schedule()
-    state_running(TASK_RUNNING)
+            found = box.letters > 0
+            box.letters -= found
+        return found
+
+    sleep_until(one)
 
 
 def letter_is_there(answer: Functions) -> None:

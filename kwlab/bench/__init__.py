@@ -1,4 +1,4 @@
-"""Measurements of the worker beside `concurrent.futures.ThreadPoolExecutor`, and of the explorer.
+"""Measurements of the worker beside thread pools, an event loop, a thread in C and the kernel's own worker.
 
 The rules: contestants take turns within one process, in an order that changes from round to round; only ratios of one
 and the same round are judged; their median comes with an interval; nobody wins inside the noise.

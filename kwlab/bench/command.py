@@ -7,33 +7,40 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from kwlab.bench.experiments import EXPERIMENTS, FULL, QUICK
+from kwlab.bench.experiments import EXPERIMENTS, FULL, OF_TOOLS, OF_WORKERS, QUICK
 from kwlab.bench.machine import machine
 from kwlab.bench.results import Result
 
 __all__ = ["bench"]
 
+WORKERS = f"Which: {', '.join(OF_WORKERS)}; all of them if none"
+TOOLS = ", ".join(OF_TOOLS)
+
 
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(help=f"Which: {', '.join(EXPERIMENTS)}. All if none.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"{WORKERS}; of our own tools, if asked for: {TOOLS}.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes: under 20 seconds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
-    """Measure the worker beside ThreadPoolExecutor, and the explorer, in paired rounds of one run."""
+    """Measure the worker beside thread pools, an event loop and C, in paired rounds of one run."""
     unknown = [name for name in names or () if name not in EXPERIMENTS]
     if unknown:
         raise typer.BadParameter(f"no experiment {unknown[0]!r}: there are {', '.join(EXPERIMENTS)}")
     described = machine()  # before: the load that others make, not ours
-    results: list[Result] = []
-    with Progress(console=Console(stderr=True), disable=as_json, transient=True) as progress:
-        for name in progress.track(names or list(EXPERIMENTS), description="measuring"):
-            results += EXPERIMENTS[name](QUICK if quick else FULL)
+    results: list[tuple[str, Result]] = []
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("measuring", total=len(names or OF_WORKERS))
+        for name in names or OF_WORKERS:
+            progress.update(bar, description=f"measuring {name}")
+            results += [(name, one) for one in EXPERIMENTS[name](QUICK if quick else FULL)]
+            progress.advance(bar)
     if as_json:
-        print(
-            json.dumps({"machine": described, "quick": quick, "results": {one.name: one.as_json() for one in results}})
-        )
+        told = {one.name: {"experiment": name, **one.as_json()} for name, one in results}
+        print(json.dumps({"machine": described, "quick": quick, "results": told}))
     else:
-        _show(described, results)
+        _show(described, [one for _, one in results])
 
 
 def _show(described: dict[str, Any], results: list[Result]) -> None:

@@ -1,5 +1,6 @@
-"""Who runs: a kthread worker, a thread pool of one thread, and the least that Python can do."""
+"""Who runs: a kthread worker, a thread pool of one thread, an event loop, and the least that Python can do."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +10,12 @@ from typing import Any
 
 from kwlab.worker import KthreadWorker, kthread_destroy_worker, kthread_run_worker
 
-__all__ = ["FLOOR", "POOL", "WORKER", "bare_thread", "idle_pool", "idle_worker", "nothing"]
+__all__ = ["ASYNCIO", "FLOOR", "POOL", "WORKER", "bare_thread", "event_loop", "idle_pool", "idle_worker", "nothing"]
 
 WORKER = "kthread worker"
 POOL = "ThreadPoolExecutor(1)"
 FLOOR = "bare SimpleQueue thread"
+ASYNCIO = "asyncio loop"
 
 
 def nothing(work: Any = None) -> None:
@@ -55,3 +57,17 @@ def bare_thread() -> Iterator[tuple["SimpleQueue[Any]", threading.Thread]]:
     finally:
         queue.put(None)
         thread.join()
+
+
+@contextmanager
+def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An asyncio loop that runs in a thread of its own; `call_soon_threadsafe` hands it what to call."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="bench-asyncio", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

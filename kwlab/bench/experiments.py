@@ -2,7 +2,12 @@
 
 from collections.abc import Callable
 
+from kwlab.bench.busy import busy
+from kwlab.bench.cpu import cpu
+from kwlab.bench.disk import disk
 from kwlab.bench.explore import explore
+from kwlab.bench.gil import gil
+from kwlab.bench.kernel import kernel
 from kwlab.bench.latency import latency
 from kwlab.bench.memory import memory
 from kwlab.bench.neighbour import neighbour
@@ -14,19 +19,30 @@ from kwlab.bench.size import FULL, QUICK, Size
 from kwlab.bench.threads import life, pinning
 from kwlab.bench.throughput import growth, throughput
 
-__all__ = ["EXPERIMENTS", "FULL", "QUICK", "Size"]
+__all__ = ["EXPERIMENTS", "FULL", "OF_TOOLS", "OF_WORKERS", "QUICK", "Size"]
 
-EXPERIMENTS: dict[str, Callable[[Size], list[Result]]] = {
+Experiment = Callable[[Size], list[Result]]
+
+OF_WORKERS: dict[str, Experiment] = {
     "throughput": throughput,
     "latency": latency,
+    "kernel": kernel,
     "memory": memory,
     "life": life,
     "growth": growth,
     "pinning": pinning,
     "neighbour": neighbour,
+    "busy": busy,
+    "gil": gil,
+    "cpu": cpu,
+    "disk": disk,
     "order": order,
     "coalescing": coalescing,
     "parallel": parallel,
-    "explore": explore,
-    "parser": parser,
 }
+"""What workers buy and cost."""
+
+OF_TOOLS: dict[str, Experiment] = {"explore": explore, "parser": parser}
+"""What our own tools cost; measured only if they are asked for."""
+
+EXPERIMENTS = OF_WORKERS | OF_TOOLS

@@ -14,7 +14,7 @@ from typing import Any
 
 from greenlet import getcurrent, greenlet
 
-from kwlab.bench.results import Comparison, Observation, Result, Target
+from kwlab.bench.results import Comparison, Result, Target, not_measured
 from kwlab.bench.size import Size
 from kwlab.bench.statistics import paired
 from kwlab.explore import Options, join
@@ -184,9 +184,7 @@ def _bookkeeping(size: Size) -> Result:
 def _frontrun(size: Size) -> Result:
     subject = f"An interleaving of a locked counter, 2 threads, {INCREMENTS} increments"
     if find_spec("frontrun") is None:
-        return Observation(
-            "explore-frontrun", subject, "not measured, frontrun is not installed: make bench", "measured", False
-        )
+        return not_measured("explore-frontrun", subject, "frontrun is not installed (make bench)")
     contestants: dict[str, Callable[[], float]] = {
         THEIRS: lambda: frontrun_cost(INCREMENTS),
         OURS: lambda: dpor_cost(locked_counter(INCREMENTS)),

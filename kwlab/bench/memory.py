@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kwlab.bench.contestants import POOL, WORKER, idle_pool, idle_worker, nothing
-from kwlab.bench.results import Comparison, Result, Target
+from kwlab.bench.results import FEWEST, Comparison, Result, Target
 from kwlab.bench.size import Size
 from kwlab.bench.statistics import paired
 from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_queue_work
@@ -62,7 +62,7 @@ def _pool_bytes(items: int) -> float:
 
 
 def memory(size: Size) -> list[Result]:
-    """Three rounds suffice: bytes are not noisy."""
-    samples = paired(3, {WORKER: lambda: _worker_bytes(size.queued), POOL: lambda: _pool_bytes(size.queued)})
+    """As few rounds as a winner takes: bytes are not noisy."""
+    samples = paired(FEWEST, {WORKER: lambda: _worker_bytes(size.queued), POOL: lambda: _pool_bytes(size.queued)})
     details = {"queued": size.queued}
     return [Comparison("memory", "A queued item", "B", samples, WORKER, POOL, Target(at_most=0.125), details)]

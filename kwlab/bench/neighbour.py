@@ -2,23 +2,25 @@
 
 The noise is a number of blocking works that are never fewer: each hands itself in again when it ends. They sleep, as
 works that wait for a device do, so the GIL is free and what the small work waits for is a thread, not the interpreter.
-The small work goes to the shared pool and to a worker of its own in turns, under the same noise.
+The small work goes to the shared pool and to private workers of several kinds in turns, under the same noise.
 """
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
-from kwlab.bench.contestants import WORKER, idle_worker
-from kwlab.bench.latency import PAUSE, Started
+from kwlab.bench.contestants import WORKER
+from kwlab.bench.latency import PAUSE, Started, tails, wake_ups
+from kwlab.bench.private import compared_kinds, private_workers
 from kwlab.bench.results import Comparison, Result, Target
 from kwlab.bench.size import Size
-from kwlab.bench.statistics import median, percentile
+from kwlab.bench.statistics import percentile, spread
 from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_queue_work
 
-__all__ = ["SHARED", "THREADS", "neighbour", "noise"]
+__all__ = ["PART", "SHARED", "THREADS", "irregular", "neighbour", "noise"]
 
 THREADS = 4  # of the shared pool
 SHARED = f"shared ThreadPoolExecutor({THREADS})"
@@ -46,49 +48,41 @@ def noise(pool: ThreadPoolExecutor, level: int) -> Iterator[None]:
             one.result()
 
 
-def _round(probes: int, started: Started, senders: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
-    taken: dict[str, list[float]] = {name: [] for name in senders}
-    order = list(senders) * probes
-    random.shuffle(order)
-    for name in order:
-        time.sleep(PAUSE * random.random())  # not in step with the works of the others
-        sent = time.perf_counter()
-        senders[name]()
-        taken[name].append(started.wait() - sent)
-    return taken
+def irregular() -> float:
+    """A pause that is not in step with anything."""
+    return PAUSE * random.random()
 
 
-def _under(level: int, size: Size) -> Result:
+def _under(level: int, size: Size) -> list[Result]:
+    loudest = level == max(size.levels)
     started = Started()
-    work = DEFINE_KTHREAD_WORK(started)
-    with idle_worker() as worker, ThreadPoolExecutor(THREADS, thread_name_prefix="bench-shared") as pool:
-        senders: dict[str, Callable[[], object]] = {
-            WORKER: lambda: kthread_queue_work(worker, work),
-            SHARED: lambda: pool.submit(started),
-        }
+    with (
+        private_workers() as (workers, missing),
+        ThreadPoolExecutor(THREADS, thread_name_prefix="bench-shared") as pool,
+    ):
+        wakes = {SHARED: started.by(lambda: pool.submit(started))}
+        for name, worker in workers.items():
+            if loudest or name == WORKER:
+                wakes[name] = started.by(partial(kthread_queue_work, worker, DEFINE_KTHREAD_WORK(started)))
         with noise(pool, level):
-            _round(2, started, senders)
-            rounds = [_round(size.probes, started, senders) for _ in range(size.rounds)]
-    samples = {name: [percentile(taken[name], PART) for taken in rounds] for name in senders}
+            wake_ups(2, wakes, irregular)
+            rounds = [wake_ups(size.probes, wakes, irregular) for _ in range(size.rounds)]
+    samples = {name: [percentile(taken[name], PART) for taken in rounds] for name in wakes}
+    waits = {name: spread([taken[name] for taken in rounds]) for name in (WORKER, SHARED)}
     details = {
         "others": level,
         "each_blocks": BLOCKS,
         "threads": THREADS,
         "probes_per_round": size.probes,
-        "waits": {name: _percentiles([taken[name] for taken in rounds]) for name in senders},
-        "p50": {name: median([median(taken[name]) for taken in rounds]) for name in senders},
+        "waits": waits,
     }
     subject = f"A small work beside {level} blocking works of {BLOCKS * 1000:g} ms, p{PART} of a round until it starts"
-    target = Target(at_most=0.1) if level == max(size.levels) else None
-    return Comparison(f"neighbour-{level}", subject, "s", samples, WORKER, SHARED, target, details)
+    pair = {name: samples[name] for name in (WORKER, SHARED)}
+    target = Target(at_most=0.1) if loudest else None
+    found: Result = Comparison(f"neighbour-{level}", subject, "s", pair, WORKER, SHARED, target, details, tails(waits))
+    return [found, *(compared_kinds("private", subject, samples, missing) if loudest else ())]
 
 
 def neighbour(size: Size) -> list[Result]:
-    """The same for each level of noise."""
-    return [_under(level, size) for level in size.levels]
-
-
-def _percentiles(rounds: Sequence[Sequence[float]]) -> list[float]:
-    """Of all waits, for 1 to 100 per cent."""
-    taken = [seconds for one in rounds for seconds in one]
-    return [percentile(taken, part) for part in range(1, 101)]
+    """The same for each level of noise; at the loudest, private workers of every kind."""
+    return [result for level in size.levels for result in _under(level, size)]

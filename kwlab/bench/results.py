@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kwlab.bench.statistics import bootstrap, median
+from kwlab.draw.units import quantity
 
-__all__ = ["Comparison", "Observation", "Result", "Target"]
+__all__ = ["FEWEST", "Comparison", "Observation", "Result", "Target", "not_measured"]
 
 # A difference smaller than this is nobody's win, however sure it is: the order of the rounds alone makes as much.
 DRAW = 0.03
+# So many rounds have to be: the whole range of five values holds their true median only 15 times in 16.
+FEWEST = 6
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What one thing costs two contestants, in rounds. `ratios` are the costs of `over` in those of `under`."""
+    """What one thing costs two contestants, in rounds. `ratios` are the costs of `over` in those of `under`.
+
+    `remark` is said behind the conclusion: what else was seen.
+    """
 
     name: str
     subject: str
@@ -44,6 +50,7 @@ class Comparison:
     under: str
     target: Target | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    remark: str = ""
 
     def __post_init__(self) -> None:
         if len({len(self.samples[self.over]), len(self.samples[self.under])} - {0}) != 1:
@@ -60,8 +67,10 @@ class Comparison:
 
     @property
     def winner(self) -> str | None:
-        """Who pays less; None unless the whole interval lies clear of a draw."""
+        """Who pays less; None unless the whole interval lies clear of a draw, and comes from enough rounds."""
         low, high = self.interval
+        if len(self.ratios) < FEWEST:
+            return None
         if low > 1 + DRAW:
             return self.under
         if high < 1 - DRAW:
@@ -75,9 +84,8 @@ class Comparison:
             f"{self.subject}: {self.over} {over}, {self.under} {under}, "
             f"median ratio {median(self.ratios):.3g} ({low:.3g} to {high:.3g}, {len(self.ratios)} rounds)"
         )
-        if self.winner is None:
-            return f"{figures}: no difference beyond the noise."
-        return f"{figures}: {self.winner} costs less."
+        conclusion = "no difference beyond the noise" if self.winner is None else f"{self.winner} costs less"
+        return f"{figures}: {conclusion}." + (f" {self.remark}." if self.remark else "")
 
     def as_json(self) -> dict[str, Any]:
         ratios = self.ratios
@@ -96,19 +104,21 @@ class Comparison:
             "target": str(self.target) if self.target is not None else None,
             "met": self.target.met(ratios) if self.target is not None else None,
             "details": self.details,
+            "remark": self.remark,
             "sentence": self.sentence(),
         }
 
 
 @dataclass(frozen=True)
 class Observation:
-    """Something seen, with nobody to compare it with. `met` says if it is as promised."""
+    """Something seen, with nobody to compare it with. `met` says if it is as promised; None, like `target`, if nothing
+    was promised."""
 
     name: str
     subject: str
     seen: str
-    target: str
-    met: bool
+    target: str | None = None
+    met: bool | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
     def sentence(self) -> str:
@@ -118,6 +128,7 @@ class Observation:
         return {
             "name": self.name,
             "subject": self.subject,
+            "seen": self.seen,
             "winner": None,
             "target": self.target,
             "met": self.met,
@@ -129,11 +140,6 @@ class Observation:
 Result = Comparison | Observation
 
 
-def quantity(value: float, unit: str) -> str:
-    """`value` as people write it: ``0.00000071, "s"`` is ``710 ns``."""
-    if unit == "s":
-        for factor, name in ((1e9, "ns"), (1e6, "µs"), (1e3, "ms")):
-            if value * factor < 1000:
-                return f"{value * factor:.3g} {name}"
-        return f"{value:.3g} s"
-    return f"{value:,.0f} {unit}"
+def not_measured(name: str, subject: str, why: str) -> Observation:
+    """What stands in for a result that this machine, or this user, cannot have."""
+    return Observation(name, subject, f"not measured: {why}")

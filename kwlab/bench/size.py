@@ -11,36 +11,40 @@ class Size:
 
     rounds: int = 15
     turns: int = 3
-    works: int = 50_000
+    works: int = 25_000
     wakes: int = 300
-    queued: int = 20_000
+    queued: int = 10_000
     births: int = 200
     workers: int = 1_000
     many: int = 1_000_000
     few: int = 10_000
-    growth_rounds: int = 5
+    growth_rounds: int = 3
     steps: int = 200_000
     explored: int = 200
     probes: int = 100
     levels: tuple[int, ...] = (0, 4, 8, 16, 32)  # works of noisy neighbours
     ordered: int = 100
     again: int = 10_000
+    gil_probes: int = 15
+    busy_probes: int = 20
 
 
 FULL = Size()
 QUICK = Size(
     rounds=12,
     turns=1,
-    works=30_000,
-    wakes=50,
-    queued=5_000,
+    works=8_000,
+    wakes=40,
+    queued=2_000,
     births=60,
     workers=200,
-    many=100_000,
+    many=40_000,
     growth_rounds=3,
     steps=20_000,
     explored=40,
     probes=15,
     levels=(0, 16),
     again=2_000,
+    gil_probes=3,
+    busy_probes=6,
 )

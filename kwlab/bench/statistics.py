@@ -4,11 +4,13 @@ import math
 import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-__all__ = ["bootstrap", "median", "middle_mean", "paired", "percentile"]
+__all__ = ["TAIL", "bootstrap", "median", "middle_mean", "paired", "percentile", "spread"]
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+TAIL = (50, 99, 99.9)  # the percentiles that are told of waits: late answers are what a driver suffers from
 
 median = statistics.median
 
@@ -36,7 +38,15 @@ def percentile(values: Sequence[float], part: float) -> float:
     """The smallest of `values` that at least `part` per cent of them do not exceed."""
     if not values or not 0 < part <= 100:
         raise ValueError(f"percentile({len(values)} values, {part}): needs values, and a part above 0 up to 100")
-    return sorted(values)[math.ceil(part / 100 * len(values)) - 1]
+    rank = round(part / 100 * len(values), 6)  # 99.9 per cent of 1000 are 999, but not in binary
+    return sorted(values)[math.ceil(rank) - 1]
+
+
+def spread(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """All values of all rounds: their number, the percentiles of `TAIL` ("p99"), and in `percent` those of 1 to 100."""
+    values = sorted(value for one in rounds for value in one)
+    tail = {f"p{part:g}": percentile(values, part) for part in TAIL}
+    return {"values": len(values), **tail, "percent": [percentile(values, part) for part in range(1, 101)]}
 
 
 def paired(rounds: int, contestants: Mapping[str, Callable[[], float]], turns: int = 1) -> dict[str, list[float]]:

@@ -4,9 +4,10 @@ import time
 from functools import partial
 from pathlib import Path
 
-from kwlab.bench.results import Observation, Result, quantity
+from kwlab.bench.results import Observation, Result
 from kwlab.bench.size import Size
 from kwlab.bench.statistics import bootstrap, median
+from kwlab.draw.units import quantity
 from kwlab.runtime.linux import allowed_cpus
 from kwlab.worker import (
     DEFINE_KTHREAD_WORK,

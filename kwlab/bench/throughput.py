@@ -6,17 +6,32 @@ garbage collector is left on; it has nothing to do while works are queued, for q
 """
 
 import gc
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from kwlab.bench.contestants import FLOOR, POOL, WORKER, bare_thread, idle_pool, idle_worker, nothing
-from kwlab.bench.results import Comparison, Result, Target
+from kwlab.bench.condvar import CONDVAR, NoCompiler, condvar_worker
+from kwlab.bench.contestants import (
+    ASYNCIO,
+    FLOOR,
+    POOL,
+    WORKER,
+    bare_thread,
+    event_loop,
+    idle_pool,
+    idle_worker,
+    nothing,
+)
+from kwlab.bench.results import Comparison, Result, Target, not_measured
 from kwlab.bench.size import Size
 from kwlab.bench.statistics import median, paired
 from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_flush_worker, kthread_queue_work
 
 __all__ = ["growth", "throughput", "worker_cost"]
+
+SUBJECT = "Queue to run, per work"
 
 
 @contextmanager
@@ -75,31 +90,62 @@ def floor_cost(works: int) -> float:
         return (time.perf_counter() - start) / works
 
 
+def loop_cost(works: int) -> float:
+    """Seconds per callback through an event loop in a thread of its own."""
+    done = threading.Event()
+    with event_loop() as loop:
+        call = loop.call_soon_threadsafe
+        gc.collect()
+        start = time.perf_counter()
+        for _ in range(works):
+            call(nothing)
+        call(done.set)
+        done.wait()
+        return (time.perf_counter() - start) / works
+
+
+def condvar_cost(works: int) -> float:
+    """Seconds per work through the worker in C, measured there."""
+    with condvar_worker() as worker:
+        return worker.run(works)
+
+
 def throughput(size: Size) -> list[Result]:
-    """Worker, pool and floor in the same rounds."""
+    """All in the same rounds."""
     of_worker: list[int] = []
     of_pool: list[int] = []
-    samples = paired(
-        size.rounds,
-        {
-            WORKER: lambda: worker_cost(size.works, of_worker),
-            POOL: lambda: pool_cost(size.works, of_pool),
-            FLOOR: lambda: floor_cost(size.works),
-        },
-        size.turns,
-    )
+    contestants: dict[str, Callable[[], float]] = {
+        WORKER: lambda: worker_cost(size.works, of_worker),
+        POOL: lambda: pool_cost(size.works, of_pool),
+        FLOOR: lambda: floor_cost(size.works),
+        ASYNCIO: lambda: loop_cost(size.works // 5),
+        CONDVAR: lambda: condvar_cost(size.works),
+    }
+    missing: list[Result] = []
+    try:
+        condvar_cost(1)
+    except NoCompiler as error:
+        del contestants[CONDVAR]
+        missing.append(not_measured("throughput-c", SUBJECT, str(error)))
+    samples = paired(size.rounds, contestants, size.turns)
     details = {
         "works_per_turn": size.works,
         "turns_per_round": size.turns,
         "collections_per_turn": {WORKER: median(of_worker[1:]), POOL: median(of_pool[1:])},
     }
-    target = Target(at_least=10, no_round_below=7)
-    with_pool = {name: samples[name] for name in (POOL, WORKER)}
-    with_floor = {name: samples[name] for name in (WORKER, FLOOR)}
-    return [
-        Comparison("throughput", "Queue to run, per work", "s", with_pool, POOL, WORKER, target, details),
-        Comparison("floor", "Queue to run, per work", "s", with_floor, WORKER, FLOOR, Target(at_most=10)),
+
+    def compare(name: str, over: str, under: str, target: Target | None = None, **more: Any) -> Result:
+        pair = {who: samples[who] for who in (over, under)}
+        return Comparison(name, SUBJECT, "s", pair, over, under, target, **more)
+
+    results = [
+        compare("throughput", POOL, WORKER, Target(at_least=10, no_round_below=7), details=details),
+        compare("floor", WORKER, FLOOR, Target(at_most=10)),
+        compare("throughput-asyncio", ASYNCIO, WORKER),
     ]
+    if CONDVAR in samples:
+        results.append(compare("throughput-c", WORKER, CONDVAR))
+    return results + missing
 
 
 def _in_batches(works: int, batch: int) -> float:

@@ -32,12 +32,11 @@ PROCESSOR = 7.0  # seconds that a referee may use: unlike seconds on the wall, t
 SEARCH = 2.5  # and for one scenario, so that one that has no end leaves something for the others
 ENDLESS = "endless"
 STEPS = 400  # of one interleaving, then it is endless
-MEMORY = f"{MEMORY_MODELS['sc']} memory"
 
 
-def options() -> Options:
+def options(memory: str) -> Options:
     """What a mark is searched with: data races count."""
-    return Options(limit=STEPS, races=True)
+    return Options(limit=STEPS, races=True, memory=memory)
 
 
 def kind_of_bug(bug: Bug) -> str:
@@ -55,6 +54,7 @@ class Found:
     title: str
     run: Callable[[], object]  # the scenario, ready to be searched or replayed
     clock: Clock
+    memory: str = "sc"
     bugs: dict[str, tuple[Bug, list[int]]] = field(default_factory=dict)
     good: int = 0  # interleavings that ended as they should
     executions: int = 0
@@ -80,7 +80,7 @@ class Found:
             with _not_longer_than(self.clock):
                 if kind != ENDLESS:
                     bug, schedule = self._shortest(kind) or (bug, schedule)
-                evidence = record(self.run, schedule, options()).to_dict() | {"scenario": self.title}
+                evidence = record(self.run, schedule, options(self.memory)).to_dict() | {"scenario": self.title}
         except Stopped:
             pass  # what went wrong is known; there was no time left to show it
         came = str(bug.error) if isinstance(bug.error, Broken) else str(bug)
@@ -95,12 +95,12 @@ class Found:
                 found.append((execution.bug, execution.schedule))
             return bool(found)
 
-        search(self.run, IterativeBounding(3), options(), executions=100, stop_at_bug=False, after=after)
+        search(self.run, IterativeBounding(3), options(self.memory), executions=100, stop_at_bug=False, after=after)
         return found[0] if found else None
 
     def sentence(self) -> str:
         """What was searched, and how completely."""
-        how = f"{self.executions:,} executions, {MEMORY}, data races looked for in each"
+        how = f"{self.executions:,} executions, {MEMORY_MODELS[self.memory]} memory, data races looked for in each"
         return f"Searched {self.guarantee} ({how}): {self.title}"
 
 
@@ -110,6 +110,7 @@ def explore(
     conversation: Conversation,
     given: Mapping[str, Any],
     clock: Clock,
+    memory: str = "sc",
 ) -> Found:
     """Search `scenario`; raises `Stopped` if the answer cannot be asked, or the time is over."""
     kwlab = importlib.import_module("kwlab")  # as a learner has it
@@ -117,7 +118,7 @@ def explore(
     functions.update(given)
     declare_constant(scenario.__module__)  # a grader keeps nothing in its variables
     title = " ".join((scenario.__doc__ or scenario.__name__).split())
-    found = Found(scenario.__name__, title, conversation.scene(scenario, functions), clock)
+    found = Found(scenario.__name__, title, conversation.scene(scenario, functions), clock, memory)
 
     def after(execution: Execution, _: Search) -> bool:
         bug = execution.bug
@@ -130,7 +131,7 @@ def explore(
 
     strategy = Merging()
     with _not_longer_than(clock):
-        searched = search(found.run, strategy, options(), executions=EXECUTIONS, stop_at_bug=False, after=after)
+        searched = search(found.run, strategy, options(memory), executions=EXECUTIONS, stop_at_bug=False, after=after)
     found.executions = searched.executions
     found.guarantee = strategy.guarantee() if searched.complete else "not all interleavings"
     return found

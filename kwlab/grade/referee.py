@@ -21,7 +21,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Literal
@@ -75,9 +75,11 @@ class _Boxed:
         self.printed = (self.printed + str(reply.get("printed", "")))[:MAX_PRINTED]
         return reply
 
-    def explore(self, scenario: Callable[[Functions], object], given: Mapping[str, Any] | None = None) -> Found:
+    def explore(
+        self, scenario: Callable[[Functions], object], given: Mapping[str, Any] | None = None, *, memory: str = "sc"
+    ) -> Found:
         referee = self._referee
-        found = referee.found.get(scenario.__name__)
+        found = referee.found.get((scenario.__name__, memory))
         if found is None:
             called = " ".join((scenario.__doc__ or scenario.__name__).split())
 
@@ -89,11 +91,11 @@ class _Boxed:
 
             referee.conversation.use(ask)
             try:
-                found = explore(scenario, referee.exercise, referee.conversation, given or {}, referee.clock)
+                found = explore(scenario, referee.exercise, referee.conversation, given or {}, referee.clock, memory)
             except Stopped as stopped:
                 failed = stopped.failed
                 raise Failed(called=failed.called or called, message=failed.message, outcome=failed.outcome) from None
-            referee.found[scenario.__name__] = found
+            referee.found[scenario.__name__, memory] = found
             self.remark(found.sentence())
         return found
 
@@ -114,13 +116,15 @@ class _Boxed:
 class Referee:
     """The pytest plugin: gives tests their box, and turns their outcomes into scores."""
 
-    def __init__(self, exercise: Exercise, answer: Answer, seed: str, until: float) -> None:
-        self.exercise, self.answer, self.seed = exercise, answer, seed
+    def __init__(
+        self, exercise: Exercise, answer: Answer, seed: str, until: float, only: Collection[str] | None = None
+    ) -> None:
+        self.exercise, self.answer, self.seed, self._only = exercise, answer, seed, only
         self.probes = standin if exercise.explored else _module(exercise.probe)
         self.conversation = Conversation(
             answer, {name for part in exercise.parts for name in part.functions}, self._error
         )
-        self.found: dict[str, Found] = {}
+        self.found: dict[tuple[str, str], Found] = {}
         self.clock = Clock(until)
         self.scores: list[Score] = []
         self.remarks: list[str] = []
@@ -191,12 +195,12 @@ class Referee:
         config.addinivalue_line("markers", "points(number, part, caps): what a test is worth")
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave out the tests of the parts that cannot be graded."""
+        """Leave out the tests of the parts that cannot be graded, and those that nobody asked for."""
         runnable = []
         for item in items:
             marker = item.get_closest_marker("points")
             assert marker is not None, f"{item.name} has no points: put @points(N, part=1) above it"
-            if marker.kwargs["part"] in self._spoiled:
+            if marker.kwargs["part"] in self._spoiled or (self._only is not None and item.name not in self._only):
                 self._note(item, Failed(outcome="not run"))
             else:
                 runnable.append(item)
@@ -260,12 +264,13 @@ def _module(file: Path) -> ModuleType:
     return module
 
 
-def judge(exercise: Exercise, answer: Answer, seed: str, until: float) -> Mark:
+def judge(exercise: Exercise, answer: Answer, seed: str, until: float, only: Collection[str] | None = None) -> Mark:
     """The mark of `answer`. Only for a process of its own: it forks, and adopts and ends what it finds below it.
 
     `seed` is the learner's, `until` when the time is over (`time.monotonic`); a little later it is ended from outside.
+    `only`: the names of the tests to be run, where not all are wanted.
     """
-    referee = Referee(exercise, answer, seed, until)
+    referee = Referee(exercise, answer, seed, until, only)
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", os.devnull, "--noconftest", "-s"]
     # These two collect all garbage before they end, and an answer's is not here.
     options += ["-p", "no:unraisableexception", "-p", "no:threadexception"]
@@ -302,6 +307,6 @@ def _judge_and_write(request: dict[str, Any], result: int) -> None:
     exercise = load(Path(request["folder"]))
     os.chdir(exercise.folder)
     answer = Answer(exercise.id, {int(part): source for part, source in request["parts"].items()})
-    mark = judge(exercise, answer, request["seed"], request["until"])
+    mark = judge(exercise, answer, request["seed"], request["until"], request.get("tests"))
     with os.fdopen(result, "w", encoding="utf-8") as pipe:
         json.dump(mark.to_dict(), pipe)

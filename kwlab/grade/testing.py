@@ -32,7 +32,22 @@ from typing import Any, NoReturn, Protocol
 
 import pytest
 
-__all__ = ["FATAL", "Boxed", "Broken", "Failed", "Findings", "Functions", "expect", "fail", "points", "promise"]
+from kwlab.runtime.states import TASK_INTERRUPTIBLE, TASK_RUNNING
+from kwlab.sched import __set_current_state, schedule, set_current_state
+
+__all__ = [
+    "FATAL",
+    "Boxed",
+    "Broken",
+    "Failed",
+    "Findings",
+    "Functions",
+    "expect",
+    "fail",
+    "points",
+    "promise",
+    "sleep_until",
+]
 
 FATAL = (
     "lost wake-up",
@@ -74,6 +89,16 @@ def promise(kept: object, about: str, sentence: str) -> None:
         raise Broken(about, sentence)
 
 
+def sleep_until(ready: Callable[[], object]) -> None:
+    """In a scenario: the task sleeps, whoever wakes it, until ``ready()``. For actors beside the answer."""
+    while True:
+        set_current_state(TASK_INTERRUPTIBLE)
+        if ready():
+            break
+        schedule()
+    __set_current_state(TASK_RUNNING)
+
+
 class Functions(Protocol):
     """The functions of an answer, by name, for a scenario to call."""
 
@@ -113,10 +138,13 @@ class Boxed(Protocol):
     def must_return(self, function: str, *, called: str) -> None:
         """For a call that gave None: `Failed` if it is because `function` has no ``return`` with a value, no yield."""
 
-    def explore(self, scenario: Callable[[Functions], object], given: Mapping[str, Any] | None = None) -> Findings:
+    def explore(
+        self, scenario: Callable[[Functions], object], given: Mapping[str, Any] | None = None, *, memory: str = "sc"
+    ) -> Findings:
         """Run `scenario`, which calls the functions of the answer by name, in every interleaving.
 
         Its docstring says what it does. `given` replaces functions of kwlab that the answer calls, and adds helpers.
+        `memory`: "sc", or "tso" for processors that let a plain store wait (see `kwlab.explore.tso`).
         What was found is kept: a scenario is searched once for all tests.
         """
 

@@ -44,7 +44,8 @@ class WarmReferee:
     def grade(
         self, exercise: Exercise, answer: Answer, *, seed: str = "", hard_stop: float = PATIENT, **options: Any
     ) -> Mark:
-        """As `kwlab.grade.run.grade`. `options`: ``switch_interval``, to show that a mark does not depend on it."""
+        """As `kwlab.grade.run.grade`. `options`: ``switch_interval``, to show that a mark does not depend on it, and
+        ``tests``, the names of those to be run; the others are "not run"."""
         request = {"folder": str(exercise.folder), "parts": answer.parts, "seed": seed, "hard_stop": hard_stop}
         request |= options
         try:
