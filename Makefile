@@ -54,8 +54,8 @@ format: $(STAMP) ## format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-.PHONY: execute
-execute: $(STAMP) ## execute all notebooks again and store their outputs
+.PHONY: notebooks
+notebooks: $(STAMP) ## execute all notebooks again and store their outputs
 	$(BIN)/python -m tools.notebooks execute
 
 .PHONY: claims

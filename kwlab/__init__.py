@@ -16,7 +16,7 @@ from kwlab.face import *  # noqa: F403
 from kwlab.face import __all__ as _face
 from kwlab.freezer import *  # noqa: F403
 from kwlab.freezer import __all__ as _freezer
-from kwlab.grade import hint, reset, solution, status
+from kwlab.grade import hint, reset, solution
 from kwlab.kthread import *  # noqa: F403
 from kwlab.kthread import __all__ as _kthread
 from kwlab.listhead import *  # noqa: F403
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from kwlab.widgets.noise import NoiseSlider
     from kwlab.widgets.player import Player
     from kwlab.widgets.predict import Predict
+    from kwlab.widgets.progress import progress
     from kwlab.widgets.scheduler import BeTheScheduler
     from kwlab.widgets.structs import StructExplorer
 
@@ -92,6 +93,7 @@ _LATER = {
     "moment_picture": "kwlab.draw.moment",
     "own_workers": "kwlab.host.kworkers",
     "proc_thread": "kwlab.host.procfs",
+    "progress": "kwlab.widgets.progress",
     "queue_picture": "kwlab.draw.queue",
     "ratio": "kwlab.bench.recording",
     "ratios_picture": "kwlab.draw.ratios",
@@ -170,9 +172,9 @@ __all__ = [
     "check",
     "hint",
     "join",
+    "progress",
     "reset",
     "solution",
-    "status",
     "stress",
 ]
 

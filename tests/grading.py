@@ -1,12 +1,14 @@
 """What the tests of grading share: marks of changed answers, and an exercise without the first wall."""
 
+import atexit
 from pathlib import Path
 
 from kwlab.grade.answer import Answer
 from kwlab.grade.exercise import Exercise, find, load
 from kwlab.grade.mark import Mark
 from kwlab.grade.reference import reference_answer
-from kwlab.grade.run import grade
+from kwlab.grade.run import HARD_STOP
+from kwlab.grade.warm import WarmReferee
 
 OPEN_TOML = """
 id = "open"
@@ -86,4 +88,13 @@ def list_head(**replaced: str) -> Answer:
 
 def mark_of(**replaced: str) -> Mark:
     """The mark of `list_head(**replaced)`."""
-    return grade(find("list_head"), list_head(**replaced))
+    return warm_grade(find("list_head"), list_head(**replaced))
+
+
+_referee = WarmReferee()
+atexit.register(_referee.close)
+
+
+def warm_grade(exercise: Exercise, answer: Answer, *, seed: str = "", hard_stop: float = HARD_STOP) -> Mark:
+    """As `kwlab.grade.run.grade`, from a fork of one referee, in a quarter of the time."""
+    return _referee.grade(exercise, answer, seed=seed, hard_stop=hard_stop)

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from clicking import displayed, find, press, shown
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from typer.testing import CliRunner
 
+from kwlab import progress
 from kwlab.cli import build
 from kwlab.course import doctor as doctor_module
 from kwlab.course.doctor import CHECKS, Check, Missing, examine
-from kwlab.course.progress import asked_in, predictions, progress
-from kwlab.widgets.answers import keep_answer
+from kwlab.course.progress import Prediction, asked_in, course_outline, course_progress, predictions
+from kwlab.grade.progress import change
+from kwlab.widgets.answers import keep_answer, kept_answers
 
 
 def command(*arguments: str):
@@ -103,10 +106,10 @@ def test_the_first_answer_to_a_prediction_counts(tmp_path: Path) -> None:
     keep_answer("a-question", "yes", "no", tmp_path)
     keep_answer("a-question", "no", "no", tmp_path)
     keep_answer("b-question", 2, 2, tmp_path)
-    assert predictions(tmp_path, tmp_path).rows == [
-        ["00_demo", "a-question", "wrong, and learned from", "2"],
-        ["00_demo", "b-question", "right", "1"],
-        ["00_demo", "c-question", "not yet answered", "0"],
+    assert predictions(kept_answers(tmp_path), tmp_path) == [
+        Prediction("00_demo", "a-question", False, 2),
+        Prediction("00_demo", "b-question", True, 1),
+        Prediction("00_demo", "c-question", None, 0),
     ]
 
 
@@ -116,20 +119,75 @@ def test_every_notebook_asks_for_one_prediction_and_begins_its_name_with_its_num
         assert question.startswith(notebook.name[:3].replace("_", "-"))
 
 
-def test_progress_shows_predictions_and_exercises(learner: Path) -> None:
+@pytest.fixture
+def busy_learner(learner: Path) -> Path:
+    """One who predicted rightly once, and has begun one exercise and solved another."""
     keep_answer("00-queue-a-b-a", ["A", "B"], ["A", "B"], learner / "notebooks")
+    with change("list_head") as begun:
+        begun.points, begun.attempts, begun.hints = 27, 3, {"1": 1}
+    with change("first_fix") as solved:
+        solved.points, solved.attempts, solved.solved = 8, 1, True
+    return learner
+
+
+def test_progress_names_what_is_done_and_what_is_not(busy_learner: Path, project: Path) -> None:
+    (asked,) = asked_in(next(project.glob("notebooks/03_*.ipynb")))
+    keep_answer(asked, "no", "yes", busy_learner / "notebooks")
     done = command("progress")
     assert done.exit_code == 0
-    (line,) = [line for line in done.output.splitlines() if "00-queue-a-b-a" in line]
-    assert line.split()[2:] == ["right", "1"]
-    assert "list_head" in done.output
-    assert "<table>" in progress()._repr_html_()
+    lines = [line.split("  ") for line in done.output.splitlines()]
+    rows = {line[0]: [cell.strip() for cell in line[1:] if cell.strip()] for line in lines}
+    books = len(list(project.glob("notebooks/*.ipynb")))
+    exercises = len(list(project.glob("exercises/*/exercise.toml")))
+    assert next(iter(rows)) == f"So far: 2 of {books} predictions made, 1 of {exercises} exercises solved"
+    assert rows["00 the demo on your own machine"] == ["right"]
+    assert rows["01 structs and lists"] == ["not yet predicted"]
+    assert rows["03 the loop part one"] == ["wrong, and learned from"]
+    assert rows["first_fix"] == ["solved, 8 of 8 points", "1 attempt"]
+    assert rows["list_head"] == ["27 of 30 points", "3 attempts, 1 hint"]
+    assert rows["worker_loop"] == ["new, 0 of 24 points"]
+    assert repr(progress()) == done.output.rstrip("\n")
 
 
-def test_damaged_answers_are_said_and_kept(learner: Path) -> None:
+def test_the_picture_of_progress_says_the_same(busy_learner: Path) -> None:
+    now = course_progress()
+    picture = now.picture()
+    assert picture.label.startswith(f"So far: {now.heading}. predictions: 00 the demo on your own machine: right; ")
+    assert "list_head: 27 of 30 points" in picture.label
+    assert picture.svg.count('class="full"') == 2  # first_fix and list_head have points
+    assert picture.svg.count("✓") == 1
+    assert course_outline().picture().svg.count('class="full"') == 0
+
+
+def test_what_is_stored_of_progress_is_the_same_for_everybody(
+    busy_learner: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = displayed(progress(), monkeypatch)
+    monkeypatch.setenv("KWLAB_HOME", str(busy_learner / "nobody"))
+    idle = displayed(progress(), monkeypatch)
+    assert busy[0] == idle[0]
+    assert busy[0]["text/plain"].startswith("To do: ")
+    assert "<img alt=" in busy[0]["text/html"]
+    assert busy[1]["text/plain"] == idle[1]["text/plain"]
+
+
+def test_the_widget_shows_what_was_done_since(learner: Path) -> None:
+    widget = progress()
+    assert "So far: 0 of " in shown(widget)
+    keep_answer("00-queue-a-b-a", ["A"], ["A", "B"], learner / "notebooks")
+    press(find(widget, "look again"))
+    assert "So far: 1 of " in shown(widget)
+    assert "00 the demo on your own machine: wrong, and learned from" in shown(widget)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"), [("{", "is damaged"), ("[]", "holds no predictions"), ('{"a": [{"wrong": 1}]}', "holds no")]
+)
+def test_damaged_answers_are_said_and_kept(learner: Path, text: str, fault: str) -> None:
     file = learner / "notebooks/predictions.json"
-    file.write_text("{")
+    file.write_text(text)
     done = command("progress")
     assert done.exit_code == 2
-    assert "predictions.json is damaged" in done.output
-    assert file.read_text() == "{"
+    assert f"predictions.json {fault}" in done.output
+    assert f"predictions.json {fault}" in shown(progress())
+    assert file.read_text() == text

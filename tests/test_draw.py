@@ -26,6 +26,7 @@ from kwlab import (
     list_add_tail,
     wait_for_completion,
 )
+from kwlab.draw.course import Goal, course_picture
 from kwlab.draw.fields import Queued, QueueState, draw_queue
 from kwlab.draw.lanes import lanes_picture
 from kwlab.draw.layout import struct_picture
@@ -117,6 +118,12 @@ PICTURES = {
     "crowd": lambda: moment_picture(CROWD),
     "source": lambda: source_picture(GAP, 2),
     "no source": lambda: source_picture(replace(GAP, steps=CROWD.steps)),
+    "course": lambda: course_picture(
+        "So far: <nothing>",
+        [Goal("00 the demo", "right", sign="✓"), Goal("a name " * 9, "words " * 9)],
+        [Goal("list_head", "27 of 30 points", 0.9), Goal("solved", "all", 1)],
+    ),
+    "empty course": lambda: course_picture("To do", [], []),
     "work of 3.19": lambda: struct_picture(kernel_struct("kthread_work", "3.19")),
 }
 

@@ -1,16 +1,18 @@
 """Explored answers: the referee does what they say. What they cannot do, and what a learner is told."""
 
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+from grading import warm_grade
 
 from kwlab.explore.trace_format import Trace
 from kwlab.grade.answer import Answer
 from kwlab.grade.exercise import Exercise, find, load
 from kwlab.grade.mark import Mark
 from kwlab.grade.reference import mutants, reference_answer
-from kwlab.grade.run import grade
 
 FIRST = find("first_fix")
 MODULES = "builtins collections ctypes gc os signal socket struct sys threading time".split()
@@ -21,7 +23,7 @@ def marked(body: str, exercise: Exercise = FIRST, top: str = "") -> Mark:
     """The mark of first_fix with this body for queue_one."""
     lines = textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
     part = f"# first_fix, part 1\n{top}\n\ndef queue_one(worker, work):\n{lines}\n"
-    return grade(exercise, Answer("first_fix", {1: part, 2: reference_answer(FIRST).parts[2]}), hard_stop=60)
+    return warm_grade(exercise, Answer("first_fix", {1: part, 2: reference_answer(FIRST).parts[2]}), hard_stop=60)
 
 
 @pytest.fixture
@@ -65,6 +67,13 @@ HOSTILE = {
         for _ in counted:
             worker.current_work
         """,
+    "hands over a text that is a format": "standin._Given('kthread_run')(queue_one, worker, '%s%s%s%n')",
+    "borrows a thing of an earlier call": """
+        counted.append(worker)
+        with counted[0].lock:
+            list_add_tail(work.node, counted[0].work_list)
+        """,
+    "sends a list in a list in a list": "standin._Given('kthread_stop')([[[[[[worker]]]]]])",
     "goes round and round": "while True:\n    worker.current_work",
     "spins": "while True:\n    pass",
     "reads the grader": "os.open('grader.py', os.O_RDONLY)",
@@ -92,7 +101,7 @@ def test_no_answer_gains_a_point_behind_the_allow_list(name: str, open_wide: Exe
 
 
 def test_a_right_answer_behind_the_allow_list_has_its_points(open_wide: Exercise) -> None:
-    assert grade(open_wide, reference_answer(FIRST), hard_stop=60).solved
+    assert warm_grade(open_wide, reference_answer(FIRST), hard_stop=60).solved
 
 
 @pytest.mark.parametrize(
@@ -118,7 +127,7 @@ def test_what_is_wrong_is_said_in_the_learners_words(body: str, said: str) -> No
 
 def test_a_failing_interleaving_is_a_trace_with_the_learners_lines() -> None:
     mutant = next(mutant for mutant in mutants(FIRST) if mutant.name == "wake_before_the_lock")
-    mark = grade(FIRST, mutant.answer, hard_stop=60)
+    mark = warm_grade(FIRST, mutant.answer, hard_stop=60)
     score = mark.score(LOST)
     assert score.came.startswith("lost wake-up: worker sleeps with 1 work queued")
     trace = Trace.from_dict(score.evidence)
@@ -134,12 +143,36 @@ def test_a_failing_interleaving_is_a_trace_with_the_learners_lines() -> None:
 
 def test_a_mark_without_interleavings_has_none_to_show() -> None:
     with pytest.raises(LookupError, match="nothing failed in one"):
-        grade(FIRST, reference_answer(FIRST), hard_stop=60).player()
+        warm_grade(FIRST, reference_answer(FIRST), hard_stop=60).player()
 
 
 def test_the_mark_says_what_was_searched() -> None:
-    mark = grade(FIRST, reference_answer(FIRST), hard_stop=60)
+    mark = warm_grade(FIRST, reference_answer(FIRST), hard_stop=60)
     assert len(mark.remarks) == 3
     assert all(remark.startswith("Searched all interleavings (") for remark in mark.remarks)
     looked = "sequentially consistent memory, data races looked for in each"
     assert all(looked in remark for remark in mark.remarks)
+
+
+def test_a_barrier_is_looked_for_under_a_memory_that_needs_it() -> None:
+    loop = find("worker_loop")
+    mutant = next(mutant for mutant in mutants(loop) if mutant.name == "plain_store")
+    mark = warm_grade(loop, mutant.answer, hard_stop=60)
+    assert [score.name for score in mark.scores if score.outcome == "failed"] == [mutant.test]
+    assert Trace.from_dict(mark.score(mutant.test).evidence).bug is not None
+    (remark,) = [remark for remark in mark.remarks if "total store order memory" in remark]
+    assert "Searched all interleavings (" in remark
+    assert "complete_loop()" in remark
+
+
+def test_a_referee_starts_without_what_only_notebooks_need() -> None:
+    code = (
+        "import sys, runpy, pathlib, kwlab.grade.referee\n"
+        "for file in sorted(pathlib.Path('exercises').glob('*/grader.py')): runpy.run_path(str(file))\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    root = Path(__file__).resolve().parent.parent
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert "'kwlab'" in loaded
+    slow = "nbformat nbclient jsonschema matplotlib numpy IPython ipykernel ipywidgets jupyter_client rich".split()
+    assert [name for name in slow if f"'{name}'" in loaded] == []

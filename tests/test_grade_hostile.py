@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from grading import list_head, mark_of, open_answer, open_exercise
+from grading import list_head, mark_of, open_answer, open_exercise, warm_grade
 
 from kwlab.grade.allowed import examine
 from kwlab.grade.exercise import Exercise, find
@@ -148,13 +148,62 @@ HOSTILE = {
     "sleep": "time.sleep(1000)",
     "stop itself": "os.kill(os.getpid(), signal.SIGSTOP)",
     "deadlock": "lock = threading.Lock()\nlock.acquire()\nlock.acquire()",
+    "a float": "return 42.0",
+    "True for a number": "return True",
+    "an error that does not end": """
+        class Error(Exception):
+            def __str__(self):
+                while True:
+                    pass
+        raise Error
+        """,
+    "an error that leaves": """
+        class Error(BaseException):
+            def __str__(self):
+                os._exit(0)
+        raise Error
+        """,
+    "an error with a huge message": "raise ValueError('42' * 10**7)",
+    "a huge answer": "return ['42' * 10**6] * 9",
+    "a huge number": "return 10**4000",
+    "not a number": "return float('nan')",
+    "a list in itself": "endless = [42]\nendless.append(endless)\nreturn endless",
+    "when it exits": """
+        sys.modules['atexit'].register(os.write, 3, struct.pack('!I', 13) + b'{"value": 42}')
+        sys.exit(0)
+        """,
+    "when it is collected": """
+        class Last:
+            def __del__(self):
+                os.write(3, struct.pack('!I', 13) + b'{"value": 4 }')
+        last = Last()
+        last.me = last
+        del last
+        gc.collect()
+        """,
+    "in a signal handler": """
+        signal.signal(signal.SIGALRM, lambda *a: os.write(3, struct.pack('!I', 13) + b'{"value": 41}'))
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        while True:
+            pass
+        """,
+    "where a hang is named": """
+        os.write(4, b'Current thread 0 (most recent call first):\\n  File "<part 1>", line 1 in 15 of 15\\n' * 999)
+        while True:
+            pass
+        """,
+    "through a format": "return '{0.__class__.__init__.__globals__}'.format(threading.Lock)",
+    "patches json": """
+        sys.modules['json'].dumps = lambda value, **more: '{"value": {"points": 15}}'
+        return 41
+        """,
     "endless print": "for _ in range(10**5):\n    print('x' * 1000)",
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_behind_the_allow_list_no_answer_gains_a_point_or_harms_the_grader(name: str, exercise: Exercise) -> None:
-    mark = grade(exercise, open_answer(textwrap.dedent(HOSTILE[name])))
+    mark = warm_grade(exercise, open_answer(textwrap.dedent(HOSTILE[name])))
     assert mark.problems == ()
     assert mark.score("test_hostile").points == 0
     assert mark.score("test_honest").points == 5

@@ -82,7 +82,7 @@ check("first_fix")
 # %% [markdown]
 # ## Done?
 #
-# With full marks `solution("first_fix")` shows how the course writes it. `status()` lists all exercises, and
+# With full marks `solution("first_fix")` shows how the course writes it. `progress()` lists all exercises, and
 # `reset("first_fix")` starts this one anew and keeps what you have.
 #
 # **Recap.** Linking a work and waking the thread are two things, and both are needed. A worker can only do what is

@@ -182,7 +182,7 @@ check("list_head")
 # %% [markdown]
 # ## Done?
 #
-# With full marks `solution("list_head")` shows how the course writes it. `status()` lists all exercises, and
+# With full marks `solution("list_head")` shows how the course writes it. `progress()` lists all exercises, and
 # `reset("list_head")` starts this one anew and keeps what you have.
 #
 # **Recap.** The list owns nothing: the link is inside the entry, so adding allocates nothing, and one link means one

@@ -35,10 +35,10 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="The findings as
 
 def progress() -> None:
     """Your predictions and your exercises so far."""
-    from kwlab.course.progress import progress as how_far
+    from kwlab.course.progress import course_progress
 
     try:
-        typer.echo(repr(how_far()))
+        typer.echo(repr(course_progress()))
     except (ExerciseError, ValueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

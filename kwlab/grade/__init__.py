@@ -7,6 +7,6 @@ Where to read: `exercise` (what an exercise folder holds), `answer` (where the t
 (who decides, and what an answer cannot do about it), `box`, `inside` and `limits` (where the answer runs).
 """
 
-from kwlab.grade.session import check_exercise, hint, reset, solution, status
+from kwlab.grade.session import check_exercise, hint, reset, solution
 
-__all__ = ["check_exercise", "hint", "reset", "solution", "status"]
+__all__ = ["check_exercise", "hint", "reset", "solution"]

@@ -26,6 +26,7 @@ __all__ = ["Box", "Clock", "Ended", "Hangs", "TimeIsUp"]
 
 MAX_REPLY = 16 * 2**20
 _POLL = 0.02
+_MAX_PLACE, _MAX_PLACES = 200, 20
 _NONSENSE = "its process sent what is no answer"
 _FRAME = re.compile(r'File "(?P<file>[^"]*)", line (?P<line>\d+) in (?P<function>.*)')
 
@@ -170,8 +171,8 @@ def places(dump: str) -> list[str]:
         own = [frame for frame in frames if frame["file"].startswith("<part ")]
         frame = (own or frames)[0]
         file = frame["file"].strip("<>").replace("\\", "/").rsplit("/", 1)[-1]
-        found.append(f"{file}, line {frame['line']}, in {frame['function']}")
-    return found
+        found.append(f"{file}, line {frame['line']}, in {frame['function']}"[:_MAX_PLACE])
+    return found[:_MAX_PLACES]  # an answer can write there too
 
 
 def _processor_time(pid: int) -> float:

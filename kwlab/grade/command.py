@@ -1,4 +1,4 @@
-"""``kwlab grade``, ``status``, ``hint``, ``reset``, ``solution`` and ``kwlab exercise``."""
+"""``kwlab grade``, ``hint``, ``reset``, ``solution`` and ``kwlab exercise``."""
 
 import json
 from pathlib import Path
@@ -108,14 +108,6 @@ def release(
     typer.echo(f"{folder}: the course with {len(ids)} exercises ({', '.join(ids)})")
 
 
-def status() -> None:
-    """How far you are in each exercise."""
-    try:
-        typer.echo(repr(session.status()))
-    except ExerciseError as error:
-        _complain(error)
-
-
 def hint(
     exercise: Annotated[str, typer.Argument(help="The exercise's name.")],
     part: Annotated[int | None, typer.Option(help="A part; by default the first that is not solved.")] = None,
@@ -188,6 +180,6 @@ def _complain(error: Exception) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for command in (grade, status, hint, reset, solution, release):
+    for command in (grade, hint, reset, solution, release):
         app.command()(command)
     app.add_typer(exercise_app, name="exercise")

@@ -1,23 +1,20 @@
-"""What a learner calls in a notebook: check, hint, reset, solution, status.
+"""What a learner calls in a notebook: check, hint, reset, solution.
 
 The answer is what was *run*: of each marked cell the latest text in this session's history, the running cell's too.
 Everything returns an object that shows itself, as text in a terminal and as HTML in a notebook.
 """
 
-import html
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from kwlab.grade import progress
 from kwlab.grade.answer import Answer, marker
 from kwlab.grade.copies import hand_out, renew, set_aside
-from kwlab.grade.exercise import Exercise, ExerciseError, all_exercises, find
+from kwlab.grade.exercise import Exercise, ExerciseError, find
 from kwlab.grade.mark import Mark
 from kwlab.grade.run import grade
 
-__all__ = ["Note", "Table", "check_exercise", "hint", "learners_notebook", "reset", "solution", "status"]
+__all__ = ["Note", "check_exercise", "hint", "learners_notebook", "reset", "solution"]
 
 _forgotten: dict[str, int] = {}
 """By exercise: how much of the session's history a reset has put behind us."""
@@ -34,26 +31,6 @@ class Note:
 
     def _repr_markdown_(self) -> str:
         return f"{self.text}\n\n```python\n{self.code}\n```" if self.code else self.text
-
-
-class Table:
-    """Rows under a head, one cell for each title."""
-
-    def __init__(self, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        self.head, self.rows = head, [[str(cell) for cell in row] for row in rows]
-
-    def __repr__(self) -> str:
-        widths = [max(map(len, column)) for column in zip(self.head, *self.rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in (self.head, *self.rows)
-        ]
-        return "\n".join(line.rstrip() for line in lines)
-
-    def _repr_html_(self) -> str:
-        def row(tag: str, cells: Sequence[str]) -> str:
-            return "<tr>" + "".join(f'<{tag} style="text-align:left">{html.escape(c)}</{tag}>' for c in cells) + "</tr>"
-
-        return f"<table>{row('th', self.head)}{''.join(row('td', cells) for cells in self.rows)}</table>"
 
 
 def check_exercise(name: str) -> Mark:
@@ -149,16 +126,3 @@ def reset(name: str) -> Note:
 def _renewed(file: Path, backup: Path | None) -> Note:
     kept = f" Yours is kept as {backup.name}." if backup else ""
     return Note(f"{file.name} is as it was handed out.{kept} In JupyterLab: File > Reload Notebook from Disk.")
-
-
-def status() -> Table:
-    """All exercises, and how far you are in each."""
-    everything: dict[str, Any] = progress.read()
-    rows = []
-    for exercise in all_exercises():
-        so_far = everything.get(exercise.id, progress.Progress())
-        maximum = sum(part.points for part in exercise.parts)
-        state = "solved" if so_far.solved else "begun" if so_far.attempts else "new"
-        tiers = sum(so_far.hints.values())
-        rows.append((exercise.id, exercise.title, state, f"{so_far.points}/{maximum}", so_far.attempts, tiers))
-    return Table(("exercise", "title", "state", "points", "attempts", "hints"), rows)

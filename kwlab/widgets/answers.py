@@ -23,9 +23,13 @@ def kept_answers(folder: Path | None = None) -> dict[str, list[dict[str, Any]]]:
         return {}
     except ValueError as error:
         raise ValueError(f"{FILE} is damaged ({error}): mend it, or move it away to begin a new one") from None
-    if not isinstance(kept, dict) or not all(isinstance(tries, list) for tries in kept.values()):
+    if not isinstance(kept, dict) or not all(_are_answers(tries) for tries in kept.values()):
         raise ValueError(f"{FILE} holds no predictions: move it away to begin a new one")
     return kept
+
+
+def _are_answers(tries: Any) -> bool:
+    return isinstance(tries, list) and all(isinstance(one, dict) and "right" in one for one in tries)
 
 
 def keep_answer(question: str, answer: Any, outcome: Any, folder: Path | None = None) -> None:
