@@ -33,7 +33,8 @@ class Ratio:
 
 
 def ratios_picture(ratios: Sequence[Ratio]) -> Picture:
-    """A row for each of `ratios`: left of 1 `over` costs less, right of it more. An empty dot: no difference is sure.
+    """A row for each of `ratios`: left of 1 `over` costs less, right of it more. A stroke with
+    head and foot: no difference is sure.
 
     Errors: `ValueError` if there is none.
     """
@@ -53,7 +54,7 @@ def ratios_picture(ratios: Sequence[Ratio]) -> Picture:
         across = top + ROW - 12
         ends = [max(one.low, ticks[0]), min(one.high, ticks[-1])]
         ax.plot(ends, [across, across], color=CLASSES["line"], clip_on=False)
-        # The dot is a short thick stroke, or two thin ones: a marker would be a reference, which stands alone nowhere.
+        # Strokes, for one of matplotlib's markers would be a reference, and a picture stands alone.
         width = one.median * 0.985, one.median * 1.015
         for offset in (-5, 5) if not one.sure else ():
             ax.plot(width, [across + offset] * 2, color=CLASSES["mark"], clip_on=False)
