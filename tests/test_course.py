@@ -29,13 +29,14 @@ def test_the_doctor_leaves_the_machine_as_it_was() -> None:
     def state() -> tuple[object, ...]:
         mounts = Path("/proc/mounts")
         cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-        return threading.active_count(), cpus, mounts.read_text() if mounts.exists() else ""
+        return cpus, mounts.read_text() if mounts.exists() else ""
 
-    before = state()
+    before, threads = state(), set(threading.enumerate())
     findings = examine()
     assert [one.check for one in findings] == list(CHECKS)
     assert all(one.detail for one in findings)
     assert state() == before
+    assert set(threading.enumerate()) <= threads  # an earlier test's thread may have ended meanwhile
 
 
 def test_what_is_missing_comes_with_its_reason_and_its_price(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,9 +26,9 @@ from kwlab import (
     kthread_flush_worker,
     kthread_queue_work,
     kthread_run_worker,
+    progress,
     reset,
     solution,
-    status,
     wait_for_completion,
 )
 

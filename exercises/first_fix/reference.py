@@ -21,9 +21,9 @@ from kwlab import (
     kthread_stop,
     list_add_tail,
     list_empty,
+    progress,
     reset,
     solution,
-    status,
     wake_up_process,
 )
 

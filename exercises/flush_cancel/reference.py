@@ -25,9 +25,9 @@ from kwlab import (
     list_add_tail,
     list_del_init,
     list_empty,
+    progress,
     reset,
     solution,
-    status,
     wait_for_completion,
     wake_up_process,
 )

@@ -15,9 +15,9 @@ from kwlab import (
     hint,
     list_add_tail,
     list_empty,
+    progress,
     reset,
     solution,
-    status,
     wake_up_process,
 )
 

@@ -24,11 +24,11 @@ from kwlab import (
     current,
     hint,
     kthread_should_stop,
+    progress,
     reset,
     schedule,
     set_current_state,
     solution,
-    status,
     wake_up_process,
 )
 

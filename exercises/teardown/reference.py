@@ -23,9 +23,9 @@ from kwlab import (
     kthread_destroy_worker,
     kthread_flush_work,
     kthread_flush_worker,
+    progress,
     reset,
     solution,
-    status,
     timer_delete_sync,
 )
 

@@ -31,11 +31,11 @@ from kwlab import (
     list_del_init,
     list_empty,
     list_first_entry,
+    progress,
     reset,
     schedule,
     set_current_state,
     solution,
-    status,
 )
 
 # %% [markdown]
