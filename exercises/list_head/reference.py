@@ -23,7 +23,7 @@
 # %%
 from collections.abc import Iterator
 
-from kwlab import INIT_LIST_HEAD, ListHead, Struct, check, container_of, hint, reset, solution, status
+from kwlab import INIT_LIST_HEAD, ListHead, Struct, check, container_of, hint, progress, reset, solution
 
 # %% [markdown]
 # An entry that is on no list points at itself, and so does an empty list. There is no `None` anywhere in a ring.
