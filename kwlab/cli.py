@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "grade": ("kwlab.grade.command", "grade", "Grade an exercise as check() does, or a class's folder."),
     "doctor": ("kwlab.course.command", "doctor", "What works on this machine, and what each missing thing costs."),
     "progress": ("kwlab.course.command", "progress", "How far you are: your predictions and your exercises."),
+    "status": ("kwlab.course.command", "progress", "Another name of progress."),
     "hint": ("kwlab.grade.command", "hint", "The next of three hints for an exercise."),
     "reset": ("kwlab.grade.command", "reset", "Start an exercise, or a notebook, anew."),
     "solution": ("kwlab.grade.command", "solution", "The solution of an exercise that you have passed."),

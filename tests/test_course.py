@@ -39,6 +39,13 @@ def test_the_doctor_leaves_the_machine_as_it_was() -> None:
     assert set(threading.enumerate()) <= threads  # an earlier test's thread may have ended meanwhile
 
 
+def test_status_is_another_name_of_progress() -> None:
+    answers = [command(name) for name in ("status", "progress")]
+    assert answers[0].exit_code == 0
+    assert answers[0].output == answers[1].output
+    assert "exercises solved" in answers[0].output
+
+
 def test_what_is_missing_comes_with_its_reason_and_its_price(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> str:
         raise Missing("no such thing: apt-get install thing")
