@@ -30,17 +30,32 @@ def links(path: Path) -> Iterator[str]:
         yield from LINK.findall(FENCED.sub("", text))
 
 
+def anchors(path: Path) -> set[str]:
+    """What `#...` may name in a page: its headings as GitHub writes them in addresses."""
+    cells = [cell.source for cell in read(path).cells] if path.suffix == ".ipynb" else [path.read_text("utf-8")]
+    headings = [heading for text in cells for heading in re.findall(r"^#+ +(.+)$", FENCED.sub("", text), re.M)]
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
 def dead_links(path: Path) -> list[str]:
-    """Links of `path` to files that are not there."""
-    inside = [link for link in links(path) if not re.match(r"[a-z]+:|#", link)]
-    return [f"{path.name}: {link}" for link in inside if not (path.parent / link.partition("#")[0]).exists()]
+    """Links of `path` to files, or to headings in them, that are not there."""
+    dead = []
+    for link in links(path):
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        if not re.match(r"[a-z]+:", link) and (not target.exists() or (anchor and anchor not in anchors(target))):
+            dead.append(f"{path.name}: {link}")
+    return dead
 
 
 def test_a_dead_link_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("[a](there.md) [b](gone.md#part) `[c](code.md)` [d](https://example.org)")
-    (tmp_path / "there.md").write_text("")
-    assert dead_links(page) == ["page.md: gone.md#part"]
+    page.write_text(
+        "# Here, now\n[a](there.md) [b](gone.md#part) `[c](code.md)` [d](https://example.org) [e](there.md#the-part)"
+        " [f](there.md#code) [g](#here-now) [h](#elsewhere)"
+    )
+    (tmp_path / "there.md").write_text("## The *part*\n```\n# code\n```\n")
+    assert dead_links(page) == ["page.md: gone.md#part", "page.md: there.md#code", "page.md: #elsewhere"]
 
 
 def test_every_link_leads_somewhere(project: Path) -> None:

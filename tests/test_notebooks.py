@@ -224,9 +224,38 @@ def damage_size(book: NotebookNode) -> None:
     book.cells[0].source = "x" * MAX_BYTES
 
 
+def shows(book: NotebookNode, kind: str, picture: str) -> None:
+    book.cells[1].outputs = [new_output("display_data", {kind: picture})]
+
+
+def damage_drawing(book: NotebookNode) -> None:
+    shows(book, "text/html", '<p><svg role="img" aria-label="a"></svg><svg role="img" width="9"></svg>')
+
+
+def damage_label(book: NotebookNode) -> None:
+    shows(book, "text/html", '<svg aria-label="a queue, which nobody is told is one picture">')
+
+
+def damage_image(book: NotebookNode) -> None:
+    shows(book, "text/html", '<img alt="" src="x">')
+
+
+def damage_bare(book: NotebookNode) -> None:
+    shows(book, "image/png", "iVBORw0KGgo=")
+
+
+def damage_markdown(book: NotebookNode) -> None:
+    book.cells[0].source = "![a queue](queue.svg) ![](lanes.svg)"
+
+
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
+        (damage_drawing, 'cell 2: <svg role="img" width="9"> has no words for those who cannot see it'),
+        (damage_label, 'cell 2: <svg aria-label="a queue'),
+        (damage_image, 'cell 2: <img alt="" src="x"> has no words'),
+        (damage_bare, "cell 2: image/png has no words"),
+        (damage_markdown, "cell 1: ![](lanes.svg) has no words"),
         (damage_kernel, "its kernelspec is 'kwlab-env', not 'python3'"),
         (damage_widgets, "metadata.widgets is stored"),
         (damage_version, "language_info.version '3.11.7' names a patch version"),

@@ -33,6 +33,10 @@ MACHINE_PATH = re.compile(
     r"|(?<![\w.)}])/(?:work)/[\w.]|/ipykernel_\d+/|" + re.escape(f"{ROOT}/")
 )
 
+# A picture as a screen reader meets it: an SVG drawn in the page, an image, one in Markdown.
+PICTURE = re.compile(r"<svg\b[^>]*>|<img\b[^>]*>|!\[[^\]]*\]\([^)]*\)")
+IN_WORDS = re.compile(r"""<svg(?=[^>]*\srole="img")[^>]*\saria-label="[^"]|<img[^>]*\salt="[^"]|!\[[^\]]""")
+
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -71,12 +75,29 @@ def problems(notebook: NotebookNode, *, executed: bool = True) -> list[str]:
         for output in cell.outputs:
             if output.output_type == "error":
                 found.append(f"cell {place}: an error is stored: {output.ename}: {output.evalue}")
+            found += [f"cell {place}: {picture} has no words for those who cannot see it" for picture in mute(output)]
     for place, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type == "markdown":
+            found += [
+                f"cell {place}: {picture} has no words for those who cannot see it" for picture in wordless(cell.source)
+            ]
         if path := MACHINE_PATH.search(json.dumps(cell)):
             found.append(f"cell {place}: a path of this machine is stored: {path.group()!r}")
     if (size := len(serialise(notebook).encode())) >= MAX_BYTES:
         found.append(f"it takes {size} bytes, the limit is {MAX_BYTES}")
     return found
+
+
+def wordless(text: str) -> list[str]:
+    """The pictures in HTML or Markdown that nothing describes, each by the beginning of its tag."""
+    return [picture[:60] for picture in PICTURE.findall(text) if not IN_WORDS.match(picture)]
+
+
+def mute(output: NotebookNode) -> list[str]:
+    """The pictures of an output that nothing describes; a bare image/... has no place for words at all."""
+    data = output.get("data", {})
+    bare = [kind for kind in data if kind.startswith("image/")]
+    return bare + wordless(data.get("text/html", ""))
 
 
 def serialise(notebook: NotebookNode) -> str:
