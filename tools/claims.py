@@ -109,7 +109,7 @@ CLAIMS = {
     19: Claim(
         "A flush waits for the work.",
         "imprecise",
-        "For the run that is owed when it is called; for a work whose timer is armed it waits for ever.",
+        "For the run that is owed when it is called, and for no later one.",
     ),
     20: Claim(
         "A worker is easy to debug, a workqueue is not.",
