@@ -11,8 +11,8 @@ class Size:
 
     rounds: int = 15
     turns: int = 3
-    works: int = 25_000
-    wakes: int = 300
+    works: int = 10_000
+    wakes: int = 200
     queued: int = 10_000
     births: int = 200
     workers: int = 1_000
@@ -21,20 +21,20 @@ class Size:
     growth_rounds: int = 3
     steps: int = 200_000
     explored: int = 200
-    probes: int = 100
+    probes: int = 80
     levels: tuple[int, ...] = (0, 4, 8, 16, 32)  # works of noisy neighbours
     ordered: int = 100
     again: int = 10_000
-    gil_probes: int = 15
+    gil_probes: int = 12
     busy_probes: int = 20
 
 
 FULL = Size()
 QUICK = Size(
-    rounds=12,
+    rounds=9,
     turns=1,
-    works=8_000,
-    wakes=40,
+    works=6_000,
+    wakes=30,
     queued=2_000,
     births=60,
     workers=200,
@@ -45,6 +45,6 @@ QUICK = Size(
     probes=15,
     levels=(0, 16),
     again=2_000,
-    gil_probes=3,
-    busy_probes=6,
+    gil_probes=2,
+    busy_probes=4,
 )
