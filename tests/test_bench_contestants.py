@@ -1,6 +1,7 @@
 """The contestants are who they say they are, and what one machine does not have is said in one line."""
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -27,8 +28,7 @@ from kwlab.runtime.linux import allowed_cpus
 TINY = replace(
     QUICK, rounds=2, works=50, wakes=3, probes=3, gil_probes=1, busy_probes=1, queued=50, births=2, workers=2
 )
-needs_compiler = pytest.mark.skipif(not any(os.access(f"/usr/bin/{name}", os.X_OK) for name in ("cc", "gcc", "clang")),
-                                    reason="no C compiler")  # fmt: skip
+needs_compiler = pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="no C compiler")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
@@ -215,7 +215,7 @@ def test_the_shorter_interval_is_in_force_where_it_says_so(monkeypatch: pytest.M
     intervals: list[float] = []
     wake_ups = gil.wake_ups
 
-    def noting(count, wakes, *more):  # type: ignore[no-untyped-def]
+    def noting(count, wakes, *more):
         intervals.append(sys.getswitchinterval())
         return wake_ups(count, wakes, *more)
 
@@ -284,11 +284,11 @@ def test_the_disk_is_written_and_read_as_often_as_it_says(monkeypatch: pytest.Mo
     done: list[tuple[str, int]] = []
 
     class Noted(disk._Disk):
-        def reads(self, descriptor):  # type: ignore[no-untyped-def]
+        def reads(self, descriptor):
             done.append(("reads", len(operations := super().reads(descriptor))))
             return operations
 
-        def writes(self, descriptor):  # type: ignore[no-untyped-def]
+        def writes(self, descriptor):
             done.append(("writes", len(operations := super().writes(descriptor))))
             return operations
 
@@ -297,7 +297,7 @@ def test_the_disk_is_written_and_read_as_often_as_it_says(monkeypatch: pytest.Mo
     monkeypatch.setattr(disk, "_Disk", Noted)
     monkeypatch.setattr(disk.os, "fsync", lambda descriptor: (synced.append(descriptor), fsync(descriptor)))
     read, written = disk.disk(TINY)
-    turns = 2 * (TINY.rounds * TINY.turns + 1)  # with the warm-up
+    turns = 2 * (TINY.rounds * disk.TURNS + 1)  # with the warm-up
     assert done.count(("writes", 16)) == turns
     assert len(synced) == 1 + 16 * turns
     assert isinstance(written, Comparison)

@@ -24,6 +24,7 @@ THREADS = 4
 MANY = f"ThreadPoolExecutor({THREADS})"
 PAGE = 4096
 PAGES = 1024  # of the file
+TURNS = 3  # of each in a round, however quick: a disk answers unevenly
 TOGETHER = 16  # operations that are handed in at once
 STRIDE = 389  # pages from one operation to the next: not in order, and each page once before any comes again
 MOUNTS = Path("/proc/self/mounts")
@@ -102,7 +103,7 @@ def _compare(size: Size, name: str, words: str, path: str, flags: int, kind: str
             samples = paired(
                 size.rounds,
                 {WORKER: partial(_by_worker, worker, prepare), MANY: partial(_by_pool, pool, prepare)},
-                size.turns,
+                TURNS,
             )
     finally:
         os.close(descriptor)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from kwlab.bench.contestants import WORKER, idle_worker
-from kwlab.bench.results import Comparison, Result
+from kwlab.bench.results import FEWEST, Comparison, Result
 from kwlab.bench.size import Size
 from kwlab.bench.statistics import paired
 from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_flush_worker, kthread_queue_work
@@ -45,8 +45,8 @@ def _by_pool() -> float:
 
 
 def parallel(size: Size) -> list[Result]:
-    """As many threads as works, and one thread for all of them."""
-    samples = paired(size.rounds, {WORKER: _by_worker, MANY: _by_pool})
+    """As many threads as works, and one thread for all; as few rounds as a winner takes, for sleeping is not noisy."""
+    samples = paired(FEWEST, {WORKER: _by_worker, MANY: _by_pool})
     details = {"works": WORKS, "each_blocks": BLOCKS}
     subject = f"{WORKS} independent works that block {BLOCKS * 1000:g} ms each"
     return [Comparison("parallel", subject, "s", samples, WORKER, MANY, None, details)]

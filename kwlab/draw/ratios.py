@@ -48,10 +48,10 @@ def ratios_picture(ratios: Sequence[Ratio]) -> Picture:
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
     ax.set_ylim(len(ratios) * ROW, 0)
     ax.set_yticks([])
-    ax.axvline(1, color=CLASSES["line"])
     for number, one in enumerate(ratios):
         top = number * ROW
         across = top + ROW - 12
+        ax.plot([1, 1], [top + 22, top + ROW - 2], color=CLASSES["line"])  # where it crosses no words
         ends = [max(one.low, ticks[0]), min(one.high, ticks[-1])]
         ax.plot(ends, [across, across], color=CLASSES["line"], clip_on=False)
         # Strokes, for one of matplotlib's markers would be a reference, and a picture stands alone.
@@ -60,7 +60,7 @@ def ratios_picture(ratios: Sequence[Ratio]) -> Picture:
             ax.plot(width, [across + offset] * 2, color=CLASSES["mark"], clip_on=False)
         ax.plot([one.median] * 2, [across - 5, across + 5], color=CLASSES["mark"], clip_on=False)
         ax.annotate(
-            f"{one.subject}: {one.over} / {one.under}", (0, top + 16), xycoords=("axes fraction", "data"),
+            f"{one.subject}: {one.over} / {one.under}", (0.01, top + 16), xycoords=("axes fraction", "data"),
             color=CLASSES[""], fontsize=13,
         )  # fmt: skip
     return plotted(figure, "; ".join(map(str, ratios)))
