@@ -21,7 +21,7 @@ def bench(
     names: Annotated[
         list[str] | None, typer.Argument(help=f"{WORKERS}; of our own tools, if asked for: {TOOLS}.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes: under 20 seconds.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes: about 20 seconds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Measure the worker beside thread pools, an event loop and C, in paired rounds of one run."""
