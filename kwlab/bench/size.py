@@ -11,7 +11,7 @@ class Size:
 
     rounds: int = 15
     turns: int = 3
-    works: int = 10_000
+    works: int = 15_000
     wakes: int = 200
     queued: int = 10_000
     births: int = 200
@@ -21,7 +21,7 @@ class Size:
     growth_rounds: int = 3
     steps: int = 200_000
     explored: int = 200
-    probes: int = 80
+    probes: int = 70
     levels: tuple[int, ...] = (0, 4, 8, 16, 32)  # works of noisy neighbours
     ordered: int = 100
     again: int = 10_000
