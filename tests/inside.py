@@ -73,8 +73,24 @@ def shortest(play: BeTheScheduler) -> dict[str, Any]:
 
 
 def question(predict: Predict) -> dict[str, Any]:
-    """What is asked, and how it is answered."""
+    """What is asked, and how it is answered; from now on `revealed` knows what the code said."""
+    reveal, results = predict._reveal, []
+    _revealed[predict.name] = results
+
+    def noted() -> Any:
+        results.append(reveal())
+        return results[-1]
+
+    predict._reveal = noted
     return {"name": predict.name, "kind": predict._kind, "options": predict._options, "why": predict.why}
+
+
+_revealed: dict[str, list[Any]] = {}
+
+
+def revealed(predict: Predict) -> list[Any]:
+    """What each run of the code returned that answers the question."""
+    return _revealed[predict.name]
 
 
 def queue(live: LiveQueue) -> list[str]:

@@ -244,6 +244,7 @@ def test_predictions_are_open_until_the_learner_commits(book: Book) -> None:
         keyboard = BOOKS.index(book.path) % 2 == turn % 2
         widget.press("commit", keyboard=keyboard)
         widget.says("Enter an answer first")
+        assert widget.ask("revealed") == []
         answer: Any
         if asked["kind"] == "choice":
             answer = asked["options"][0]
@@ -268,6 +269,7 @@ def test_predictions_are_open_until_the_learner_commits(book: Book) -> None:
         said = widget.says("The code ran: ", seconds=120)
         (kept,) = kept_answers(folder)[asked["name"]]
         assert kept["answer"] == answer
+        assert [kept["outcome"]] == widget.ask("revealed")
         outcome = kept["outcome"] if isinstance(kept["outcome"], list) else [kept["outcome"]]
         given = answer if isinstance(answer, list) else [answer]
         compared = "as you said" if given == outcome else f"you said {' '.join(map(str, given))}"
