@@ -1,4 +1,4 @@
-"""The threads themselves: how long one lives at least, how many there can be, at what price, and where a pinned one runs."""
+"""The threads themselves: how long one lives, how many there can be and at what price, and where a pinned one runs."""
 
 import time
 from functools import partial
