@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import READY_TO_RUN, Lab, opened, run_all
+from lab import READY_TO_RUN, Lab, one_notebook, opened, run_all
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -67,7 +67,7 @@ class Widgets:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterator[Lab]:
     lines = [re.sub(r"^ +", "", cell.strip(), flags=re.MULTILINE) for cell in CELLS.values()]
-    lab = Lab(tmp_path_factory.mktemp("lab"), project / "jupyter", lines)
+    lab = Lab(tmp_path_factory.mktemp("lab"), project / "jupyter", one_notebook(*lines))
     yield lab
     lab.stop()
 
