@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,25 @@ READY_TO_RUN = """() => {
 }"""
 
 
-class Lab:
-    """A JupyterLab server on a course of one notebook with these `cells`, in a folder and a home of its own."""
+def one_notebook(*cells: str) -> Callable[[Path], None]:
+    """Fills the learner's folder with one notebook of these `cells`."""
 
-    def __init__(self, folder: Path, jupyter: Path, cells: Sequence[str] = ("print(6 * 7)",)) -> None:
-        self.root = folder / "course"
-        shutil.copytree(jupyter, self.root / "jupyter", ignore=shutil.ignore_patterns("__pycache__"))
-        notebook = self.root / "work/notebooks/00_tiny.ipynb"
+    def fill(work: Path) -> None:
+        notebook = work / "notebooks/00_tiny.ipynb"
         notebook.parent.mkdir(parents=True)
         nbformat.write(cleared(new_notebook(cells=[new_code_cell(cell) for cell in cells])), notebook)
+
+    return fill
+
+
+class Lab:
+    """A JupyterLab server in a `folder` and a home of its own, on a learner's folder that ``fill(work)`` fills."""
+
+    def __init__(self, folder: Path, jupyter: Path, fill: Callable[[Path], None]) -> None:
+        self.root = folder / "course"
+        self.work = self.root / "work"
+        shutil.copytree(jupyter, self.root / "jupyter", ignore=shutil.ignore_patterns("__pycache__"))
+        fill(self.work)
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -48,7 +58,7 @@ class Lab:
                     "--LabApp.expose_app_in_browser=True",
                 ],
                 cwd=self.root,
-                env=environment | {"HOME": str(folder)},
+                env=environment | {"HOME": str(folder), "KWLAB_HOME": str(self.work)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -83,8 +93,8 @@ class Lab:
 
 
 @contextmanager
-def opened(lab: Lab, chromium: str, errors: list[str]) -> Iterator[Any]:
-    """A page on the notebook of `lab`, its kernel ready; `errors` collects what goes wrong in the page."""
+def browsing(chromium: str, errors: list[str]) -> Iterator[Any]:
+    """A page of Chromium, still empty; `errors` collects what goes wrong in it."""
     from playwright.sync_api import sync_playwright  # takes a second to import, and only browser tests need it
 
     with sync_playwright() as play:
@@ -95,12 +105,35 @@ def opened(lab: Lab, chromium: str, errors: list[str]) -> Iterator[Any]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.set_default_timeout(60_000)
-        page.goto(lab.url)
-        page.wait_for_function(READY_TO_RUN)
         yield page
         browser.close()
 
 
-def run_all(page: Any) -> None:
-    """Run every cell of the notebook; returns when all are done."""
-    assert page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+@contextmanager
+def opened(lab: Lab, chromium: str, errors: list[str]) -> Iterator[Any]:
+    """A page on the notebook that `lab` opens first, its kernel ready; `errors` as for `browsing`."""
+    with browsing(chromium, errors) as page:
+        page.goto(lab.url)
+        page.wait_for_function(READY_TO_RUN)
+        yield page
+
+
+def promised(page: Any, function: str, argument: object = None, seconds: float = 60) -> Any:
+    """What a JavaScript `function` promises, once it is kept. `page.evaluate` alone would wait for it without limit."""
+    page.evaluate(
+        f"""argument => {{
+          window.kept = null;
+          Promise.resolve(({function})(argument)).then(
+            value => {{ window.kept = {{value}}; }}, error => {{ window.kept = {{error: String(error)}}; }});
+        }}""",
+        argument,
+    )
+    page.wait_for_function("window.kept !== null", timeout=seconds * 1000)
+    kept = page.evaluate("window.kept")
+    assert "error" not in kept, kept["error"]
+    return kept.get("value")
+
+
+def run_all(page: Any, seconds: float = 60) -> None:
+    """Run every cell of the notebook in front; returns when all are done, and fails after so many `seconds`."""
+    assert promised(page, "() => window.jupyterapp.commands.execute('notebook:run-all-cells')", seconds=seconds)

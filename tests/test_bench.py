@@ -360,6 +360,41 @@ def test_a_worker_that_does_not_run_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     assert found.details["at_once"] == 0
 
 
+def test_a_worker_that_costs_more_the_more_there_are_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_threads, "_at_once", lambda count: 1e-6 * count)
+    (found,) = EXPERIMENTS["creation"](replace(TINY, workers=100))
+    assert isinstance(found, Comparison)
+    assert found.ratios == pytest.approx([10, 10])
+    assert not found.as_json()["met"]
+    monkeypatch.setattr(bench_threads, "_at_once", lambda count: 1e-6)
+    (found,) = EXPERIMENTS["creation"](replace(TINY, workers=100))
+    assert found.as_json()["met"]
+
+
+@pytest.mark.threads
+def test_as_many_workers_live_at_once_as_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    living: set[KthreadWorker] = set()
+    at_end: list[int] = []
+    create, destroy = bench_threads.kthread_run_worker, bench_threads.kthread_destroy_worker
+
+    def created(*asked: Any) -> KthreadWorker:
+        worker = create(*asked)
+        living.add(worker)
+        return worker
+
+    def destroyed(worker: KthreadWorker) -> None:
+        assert worker.task is not None
+        at_end.append(len(living))
+        destroy(worker)
+        living.remove(worker)
+
+    monkeypatch.setattr(bench_threads, "kthread_run_worker", created)
+    monkeypatch.setattr(bench_threads, "kthread_destroy_worker", destroyed)
+    EXPERIMENTS["creation"](replace(TINY, workers=20, growth_rounds=1))
+    many, few = list(range(20, 0, -1)), [2, 1] * 10
+    assert at_end == 2 * (many + few)  # a warm-up and a round
+
+
 def test_what_cannot_be_measured_has_no_winner_and_no_verdict() -> None:
     told = not_measured("x", "A thing", "no such thing").as_json()
     assert told["sentence"] == "A thing: not measured: no such thing."
@@ -395,6 +430,7 @@ def test_json_holds_the_machine_and_every_result(monkeypatch: pytest.MonkeyPatch
         "latency",
         "memory",
         "life",
+        "creation",
         "growth",
         "pinning",
         "neighbour-0",

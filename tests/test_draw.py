@@ -323,6 +323,20 @@ def test_a_damaged_list_is_drawn_as_it_is() -> None:
     assert list_picture(head, **entries).label == "head: next A, prev B; A points at itself; B: next head, prev A"
 
 
+def test_who_points_at_itself_does_so_below_the_arrows_that_pass() -> None:
+    head, entries = ring("A", "B", "C")
+    for entry in entries.values():
+        list_add_tail(entry, head)
+    INIT_LIST_HEAD(entries["B"])
+    tops = [
+        min(float(place.split()[1]) for place in re.findall(r"[\d.]+ [\d.]+", one.attrib["d"]))
+        for one in drawing(list_picture(head, **entries)).iter(f"{SVG}path")
+        if one.attrib["class"] == "line"
+    ]
+    passing, itself = sorted(tops)[:2]  # C to the head, over B; and B
+    assert passing < itself < 56  # both above the boxes, never at one height
+
+
 def test_a_list_that_was_never_initialised() -> None:
     assert list_picture(ListHead()).label == "head: next NULL, prev NULL"
 

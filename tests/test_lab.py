@@ -8,12 +8,12 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from lab import Lab, opened, run_all
+from lab import Lab, one_notebook, opened, run_all
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("lab"), project / "jupyter")
+    lab = Lab(tmp_path_factory.mktemp("lab"), project / "jupyter", one_notebook("print(6 * 7)"))
     yield lab
     lab.stop()
 

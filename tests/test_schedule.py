@@ -313,9 +313,15 @@ def test_so_do_those_that_an_ordinary_check_finds(name: str) -> None:
 
 @pytest.mark.slow
 def test_b7_needs_more_and_that_is_proven() -> None:
-    fewer = search(exhibit("B7").wrong, DepthFirst(2), Options(), stop_at_bug=False)
-    assert fewer.complete
-    assert fewer.bug is None
+    """Where three preemptions are all there may be, nothing fails; and a schedule with four does."""
+    shown = exhibit("B7")
+    found = check(shown.wrong, **shown.options)  # type: ignore[arg-type]
+    assert found.bug is not None
+    assert found.bug.kind == shown.kind
+    assert found.preemptions == 4
+    fewer = check(shown.wrong, bound=3, executions=20_000, **shown.options)  # type: ignore[arg-type]
+    assert fewer.ok
+    assert fewer.guarantee == "all interleavings with at most 3 preemptions"
 
 
 def test_every_exhibit_has_a_signed_replay() -> None:

@@ -16,7 +16,7 @@ from kwlab.bench.parallel import parallel
 from kwlab.bench.parser import parser
 from kwlab.bench.results import Result
 from kwlab.bench.size import FULL, QUICK, Size
-from kwlab.bench.threads import life, pinning
+from kwlab.bench.threads import creation, life, pinning
 from kwlab.bench.throughput import growth, throughput
 
 __all__ = ["EXPERIMENTS", "FULL", "OF_TOOLS", "OF_WORKERS", "QUICK", "Size"]
@@ -29,6 +29,7 @@ OF_WORKERS: dict[str, Experiment] = {
     "kernel": kernel,
     "memory": memory,
     "life": life,
+    "creation": creation,
     "growth": growth,
     "pinning": pinning,
     "neighbour": neighbour,

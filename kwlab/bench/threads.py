@@ -1,12 +1,12 @@
-"""The threads themselves: how long one lives at least, how many there can be, and where a pinned one runs."""
+"""The threads themselves: how long one lives, how many there can be and at what price, and where a pinned one runs."""
 
 import time
 from functools import partial
 from pathlib import Path
 
-from kwlab.bench.results import Observation, Result
+from kwlab.bench.results import Comparison, Observation, Result, Target
 from kwlab.bench.size import Size
-from kwlab.bench.statistics import bootstrap, median
+from kwlab.bench.statistics import bootstrap, median, paired
 from kwlab.draw.units import quantity
 from kwlab.runtime.linux import allowed_cpus
 from kwlab.worker import (
@@ -20,7 +20,7 @@ from kwlab.worker import (
     kthread_run_worker_on_cpu,
 )
 
-__all__ = ["life", "pinning"]
+__all__ = ["creation", "life", "pinning"]
 
 BIRTH_LIMIT = 0.001  # seconds
 
@@ -63,6 +63,35 @@ def life(size: Size) -> list[Result]:
     details = {"median": middle, "interval": [low, high], "at_once": len(set(ran)), "each_at_once": each}
     target = f"median below {quantity(BIRTH_LIMIT, 's')}, every worker runs"
     return [Observation("life", "Creating and destroying a worker", seen, target, met, details)]
+
+
+def _at_once(count: int) -> float:
+    """Seconds per worker, to create and to destroy it, when `count` of them live at once."""
+    workers: list[KthreadWorker] = []
+    start = time.perf_counter()
+    try:
+        for number in range(count):
+            workers.append(kthread_run_worker(0, "bench/%u", number))
+    finally:
+        for worker in workers:
+            kthread_destroy_worker(worker)
+    return (time.perf_counter() - start) / count
+
+
+def creation(size: Size) -> list[Result]:
+    """Does a worker cost more when very many live beside it? As many are made in all, so that noise falls on both."""
+    few = max(size.workers // 10, 1)
+    batches = size.workers // few
+    many_name, few_name = f"{size.workers:,} at once", f"{few:,} at once"
+    samples = paired(
+        size.growth_rounds,
+        {
+            many_name: lambda: _at_once(size.workers),
+            few_name: lambda: sum(_at_once(few) for _ in range(batches)) / batches,
+        },
+    )
+    subject = "Creating and destroying one of many workers"
+    return [Comparison("creation", subject, "s", samples, many_name, few_name, Target(at_most=1.3))]
 
 
 def pinning(size: Size) -> list[Result]:

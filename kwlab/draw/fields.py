@@ -57,6 +57,7 @@ WIDTH = NODES + SHOWN * (NODE + GAP) + 6
 FIELDS_RIGHT = 214  # right edge of the struct's box
 ROWS = {"lock": 56, "work_list": 96, "delayed_work_list": 160, "current_work": 224, "task": 270}
 HEIGHT = 304
+NOBODY = 44  # height of what says that there is no worker
 BOX, BOX_TALL, IN_A_ROW = 214, 46, 4  # the boxes of the tasks
 BELOW = 40  # pixels under a row of tasks, for the wake-ups
 
@@ -67,17 +68,22 @@ def draw_queue(state: QueueState) -> Picture:
 
 
 def draw_moment(
-    states: Sequence[QueueState], tasks: Sequence[TaskBox] = (), wakeups: Sequence[tuple[int, int]] = ()
+    states: Sequence[QueueState],
+    tasks: Sequence[TaskBox] = (),
+    wakeups: Sequence[tuple[int, int]] = (),
+    *,
+    room: bool = True,
 ) -> Picture:
     """Draw workers one below the other, then `tasks`; `wakeups` are pairs of places in `tasks`: who is about to wake
-    whom."""
+    whom. `room`: where there is no worker yet, the place for one is left free."""
     rows = -(-len(tasks) // IN_A_ROW)
-    svg = Svg(WIDTH, max(1, len(states)) * HEIGHT + rows * (BOX_TALL + BELOW), STYLE if tasks or _long(states) else "")
+    below = len(states) * HEIGHT or (HEIGHT if room else NOBODY)
+    svg = Svg(WIDTH, below + rows * (BOX_TALL + BELOW), STYLE if tasks or _long(states) else "")
     for number, state in enumerate(states):
         _draw_worker(svg, number * HEIGHT, state)
     if not states:
         svg.text(FIELD, 30, "no worker yet", "soft")
-    _draw_tasks(svg, max(1, len(states)) * HEIGHT, tasks, wakeups)
+    _draw_tasks(svg, below, tasks, wakeups)
     said = [_in_words(state) for state in states] or ["no worker yet"]
     if tasks:
         said.append("; ".join(f"{task.name} {task.doing} ({task.state})" for task in tasks))
