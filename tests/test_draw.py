@@ -380,3 +380,17 @@ def test_the_picture_in_the_readme_is_drawn_by_this_code(project: Path) -> None:
     assert (project / "docs/queue.svg").read_text(encoding="utf-8") == drawn, (
         f"write this into docs/queue.svg:\n{drawn}"
     )
+
+
+def test_without_a_worker_in_the_whole_trace_the_tasks_stand_at_the_top() -> None:
+    alone, coming = moment_picture(ALONE), moment_picture(replace(GAP, steps=(ALONE.steps[0], *GAP.steps[1:])), 0)
+    assert "no worker yet" not in alone.svg + alone.label
+    assert "no worker yet" in coming.svg
+    assert "no worker yet" in coming.label
+    tall = [int(re.search(r'viewBox="0 0 [0-9.]+ ([0-9]+)', picture.svg)[1]) for picture in (alone, coming)]
+    assert tall[0] < 100 < tall[1]
+
+
+def test_the_legend_says_what_the_mark_of_a_preemption_is() -> None:
+    assert ">preemption<" in lanes_picture(GAP).svg
+    assert ">preemption<" not in lanes_picture(ALONE).svg

@@ -93,6 +93,18 @@ def test_a_trace_survives_json(exhibit: Any) -> None:
     assert Trace.from_dict(stored) == trace
 
 
+def test_a_completion_whose_name_is_several_words_is_quoted() -> None:
+    def scenario() -> None:
+        wait_for_completion(init_completion("A has run"))
+
+    verdict = check(scenario)
+    assert verdict.bug is not None
+    assert verdict.bug.sentence == 'main waits for completion "A has run"'
+    trace = verdict.trace()
+    assert trace.steps[-1].state.tasks[0].doing == 'waits for completion "A has run"'
+    assert sentences(trace)[-1].endswith('waits for completion "A has run"')
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -67,18 +67,22 @@ def draw_queue(state: QueueState) -> Picture:
 
 
 def draw_moment(
-    states: Sequence[QueueState], tasks: Sequence[TaskBox] = (), wakeups: Sequence[tuple[int, int]] = ()
+    states: Sequence[QueueState],
+    tasks: Sequence[TaskBox] = (),
+    wakeups: Sequence[tuple[int, int]] = (),
+    room: int = 0,
 ) -> Picture:
     """Draw workers one below the other, then `tasks`; `wakeups` are pairs of places in `tasks`: who is about to wake
-    whom."""
+    whom. There is room for `room` workers at least, so that the tasks keep their place when a worker comes."""
     rows = -(-len(tasks) // IN_A_ROW)
-    svg = Svg(WIDTH, max(1, len(states)) * HEIGHT + rows * (BOX_TALL + BELOW), STYLE if tasks or _long(states) else "")
+    below = max(room, len(states)) * HEIGHT
+    svg = Svg(WIDTH, below + rows * (BOX_TALL + BELOW), STYLE if tasks or _long(states) else "")
     for number, state in enumerate(states):
         _draw_worker(svg, number * HEIGHT, state)
-    if not states:
+    if room > len(states) == 0:
         svg.text(FIELD, 30, "no worker yet", "soft")
-    _draw_tasks(svg, max(1, len(states)) * HEIGHT, tasks, wakeups)
-    said = [_in_words(state) for state in states] or ["no worker yet"]
+    _draw_tasks(svg, below, tasks, wakeups)
+    said = [_in_words(state) for state in states] or ["no worker yet"] * (room > 0)
     if tasks:
         said.append("; ".join(f"{task.name} {task.doing} ({task.state})" for task in tasks))
     said += [f"{tasks[by].name} is about to wake {tasks[whom].name}" for by, whom in wakeups]
