@@ -8,13 +8,18 @@ import linecache
 import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import count
+from types import CodeType
 from typing import Any
 
 from kwlab.explore.engine import Execution, Options, Search, search
+from kwlab.explore.fields import observed_fields
+from kwlab.explore.races import Clock, RaceDetector, Stamp
 from kwlab.explore.strategy import Strategy
+from kwlab.runtime.model import ModelRuntime
 
-__all__ = ["Program", "outcomes_of", "random_program", "smallest"]
+__all__ = ["Program", "outcomes_of", "races_of", "racy_program", "random_program", "smallest"]
 
 HEAD = """\
 from kwlab import *
@@ -27,6 +32,7 @@ class Shared(Struct):
     y: int
     under_a: int
     under_b: int
+    plain: int
 
 
 def pair(shared):
@@ -158,6 +164,33 @@ KTHREADS = (
     "set_current_state(TASK_INTERRUPTIBLE)\nlogs[0].append(schedule_timeout({v}))",
 )
 
+# Accesses that nothing announces, and what may put them in order.
+PLAIN = (
+    "shared.plain",
+    "shared.plain = 1",
+    'READ_ONCE(shared, "plain")',
+    'WRITE_ONCE(shared, "plain", 1)',
+)
+ORDERS = (
+    "with {l}:\n    shared.under_{l} += 1",
+    "with {l}:\n    shared.plain = 1",
+    "shared.under_{l} = 1",
+    "bits.set_bit({b})",
+    "bits.clear_bit({b})",
+    "bits.test_bit({b})",
+    "complete({c})",
+    "complete({c})",
+    "complete_all({c})",
+    "wait_for_completion({c})",
+    "try_wait_for_completion({c})",
+    "completion_done({c})",
+    "set_current_state(TASK_INTERRUPTIBLE)",
+    "schedule()",
+    "wake_up_process(tasks[{o}])",
+    "wake_up_process(tasks[{o}])",
+    "tasks.append(runtime.spawn(lambda: shared.plain, 'spawned by {n}'))",
+)
+
 
 @dataclass(frozen=True)
 class Program:
@@ -179,10 +212,8 @@ class Program:
 
     def scenario(self, report: Callable[[Any], object]) -> Callable[[], object]:
         """The program as a function; `report` is given what it works on, at the start."""
-        file = f"<program {next(_numbers)}>"
-        linecache.cache[file] = (len(self.source), None, self.source.splitlines(keepends=True), file)
         namespace: dict[str, Any] = {"report": report, "__name__": "programs"}
-        exec(compile(self.source, file, "exec"), namespace)
+        exec(_compiled(self), namespace)
         scenario: Callable[[], object] = namespace["scenario"]
         return scenario
 
@@ -190,12 +221,20 @@ class Program:
 _numbers = count()
 
 
+@lru_cache(maxsize=32)
+def _compiled(program: Program) -> CodeType:
+    """Once for all strategies."""
+    file = f"<program {next(_numbers)}>"
+    linecache.cache[file] = (len(program.source), None, program.source.splitlines(keepends=True), file)
+    return compile(program.source, file, "exec")
+
+
 def _indented(body: tuple[str, ...], by: int) -> list[str]:
     return [" " * by + line for statement in body or ("pass",) for line in statement.splitlines()]
 
 
 def random_program(seed: int) -> Program:
-    """The same seed gives the same program."""
+    """The same seed gives the same program. It has no data race."""
     draw = random.Random(seed)
     subject = draw.choice([*SUBJECTS, "kthreads", "all"])
     tasks = 2 if subject in ("timers", "kthreads") else draw.choice((2, 2, 3))
@@ -209,18 +248,36 @@ def random_program(seed: int) -> Program:
                 some: Sequence[str] = FIELDS if number or body else KTHREADS
             else:
                 some = FIELDS if draw.random() < 0.15 else statements
-            body.append(
-                draw.choice(some).format(
-                    n=number,
-                    o=draw.randrange(tasks),
-                    f=draw.choice("xy"),
-                    l=draw.choice(locks),
-                    c=draw.choice(completions),
-                    b=draw.randrange(2),
-                    v=draw.randint(1, 2),
-                )
-            )
+            body.append(_filled_in(draw.choice(some), draw, number, tasks, completions, locks))
         bodies.append(tuple(body[:1] if subject in ("kthreads", "timers") else body))
+    return Program(tuple(bodies))
+
+
+def _filled_in(statement: str, draw: random.Random, number: int, tasks: int, completions: str, locks: str) -> str:
+    return statement.format(
+        n=number,
+        o=draw.randrange(tasks),
+        f=draw.choice("xy"),
+        l=draw.choice(locks),
+        c=draw.choice(completions),
+        b=draw.randrange(2),
+        v=draw.randint(1, 2),
+    )
+
+
+def racy_program(seed: int) -> Program:
+    """As `random_program`, of plain accesses, marked ones, and operations between them; most have a data race."""
+    draw = random.Random(seed)
+    tasks = draw.choice((2, 3))
+    completions, locks = draw.choice(("c", "cd")), draw.choice(("a", "ab"))
+    orders = draw.sample(ORDERS, 5)  # few, so that the tasks meet
+    bodies = []
+    for number in range(tasks):
+        some = [
+            draw.choice(PLAIN if draw.random() < 0.5 else orders)
+            for _ in range(draw.randint(1, 3 if tasks == 2 else 2))
+        ]
+        bodies.append(tuple(_filled_in(one, draw, number, tasks, completions, locks) for one in some))
     return Program(tuple(bodies))
 
 
@@ -249,6 +306,89 @@ def outcomes_of(
     options = Options(backend=backend)
     found = search(program.scenario(made.append), strategy, options, executions=most, stop_at_bug=False, after=after)
     return frozenset(ends), found
+
+
+Race = tuple[str, frozenset[tuple[str, str]]]  # the field, and who accesses it in which ways
+
+
+class _EveryAccess(Clock):
+    """A clock that compares an access with all before it, not only with the last ones as the detector does."""
+
+    __slots__ = ()
+    detector: "EveryRace"
+
+    def read(self, cell: list[Any], struct: Any, field: str) -> None:
+        self.detector.access(self, field, "reads")
+
+    def write(self, cell: list[Any], struct: Any, field: str) -> None:
+        self.detector.access(self, field, "writes")
+
+    def marked(self, struct: Any, field: str, how: str) -> None:
+        self.detector.access(self, field, f"{how}, marked")
+
+
+class _Forgetful(dict[Any, Any]):
+    """Cells in which nothing is ever found, so that the clock hears of every access."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return [None, None, None, None]
+
+
+class EveryRace(RaceDetector):
+    """Collects all pairs of accesses that race in an execution; it goes on."""
+
+    clock = _EveryAccess
+
+    def __init__(self, runtime: ModelRuntime) -> None:
+        super().__init__(runtime)
+        self.cells = _Forgetful()
+        self.found: set[Race] = set()
+        self._before: dict[str, list[tuple[str, Stamp]]] = {}
+
+    def access(self, clock: Clock, field: str, how: str) -> None:
+        names = [task.name for task in self.runtime.all_tasks]
+        before = self._before.setdefault(field, [])
+        for other, stamp in before:
+            written = how.startswith("writes") or other.startswith("writes")
+            meant = how.endswith("marked") and other.endswith("marked")
+            if written and not meant and not clock.follows(stamp):
+                self.found.add((field, frozenset({(names[stamp[0]], other), (names[clock.number], how)})))
+        before.append((how, clock.stamp))
+
+
+class RacyFields(RaceDetector):
+    """The detector as it is, but it goes on; it collects the fields."""
+
+    def __init__(self, runtime: ModelRuntime) -> None:
+        super().__init__(runtime)
+        self.found: set[str] = set()
+
+    def race(self, struct: Any, field: str, *accesses: tuple[Stamp, str]) -> None:
+        self.found.add(field)
+
+
+def races_of(
+    program: Program, strategy: Strategy, kind: type[EveryRace] | type[RacyFields] = EveryRace, most: int | None = None
+) -> tuple[frozenset[Any], Search]:
+    """All that a detector of this `kind` finds in the executions of a search; and the search, as `outcomes_of`."""
+    made: list[EveryRace | RacyFields] = []
+    seen: set[Any] = set()
+
+    def prepare(runtime: ModelRuntime) -> None:
+        made.append(kind(runtime))
+        made[-1].attach()
+
+    def after(execution: Execution, so_far: Search) -> bool:
+        (detector,) = made
+        seen.update(detector.found)
+        made.clear()
+        return False
+
+    options = Options(prepare=prepare)
+    scenario = program.scenario(lambda shared: None)
+    with observed_fields():
+        found = search(scenario, strategy, options, executions=most, stop_at_bug=False, after=after)
+    return frozenset(seen), found
 
 
 def smallest(program: Program, fails: Callable[[Program], bool]) -> Program:

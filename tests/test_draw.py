@@ -323,6 +323,20 @@ def test_a_damaged_list_is_drawn_as_it_is() -> None:
     assert list_picture(head, **entries).label == "head: next A, prev B; A points at itself; B: next head, prev A"
 
 
+def test_who_points_at_itself_does_so_below_the_arrows_that_pass() -> None:
+    head, entries = ring("A", "B", "C")
+    for entry in entries.values():
+        list_add_tail(entry, head)
+    INIT_LIST_HEAD(entries["B"])
+    tops = [
+        min(float(place.split()[1]) for place in re.findall(r"[\d.]+ [\d.]+", one.attrib["d"]))
+        for one in drawing(list_picture(head, **entries)).iter(f"{SVG}path")
+        if one.attrib["class"] == "line"
+    ]
+    passing, itself = sorted(tops)[:2]  # C to the head, over B; and B
+    assert passing < itself < 56  # both above the boxes, never at one height
+
+
 def test_a_list_that_was_never_initialised() -> None:
     assert list_picture(ListHead()).label == "head: next NULL, prev NULL"
 
@@ -380,15 +394,6 @@ def test_the_picture_in_the_readme_is_drawn_by_this_code(project: Path) -> None:
     assert (project / "docs/queue.svg").read_text(encoding="utf-8") == drawn, (
         f"write this into docs/queue.svg:\n{drawn}"
     )
-
-
-def test_without_a_worker_in_the_whole_trace_the_tasks_stand_at_the_top() -> None:
-    alone, coming = moment_picture(ALONE), moment_picture(replace(GAP, steps=(ALONE.steps[0], *GAP.steps[1:])), 0)
-    assert "no worker yet" not in alone.svg + alone.label
-    assert "no worker yet" in coming.svg
-    assert "no worker yet" in coming.label
-    tall = [int(re.search(r'viewBox="0 0 [0-9.]+ ([0-9]+)', picture.svg)[1]) for picture in (alone, coming)]
-    assert tall[0] < 100 < tall[1]
 
 
 def test_the_legend_says_what_the_mark_of_a_preemption_is() -> None:

@@ -1,4 +1,5 @@
-"""Every reduction sees all that can happen: on random programs, each gives the outcomes of running every interleaving.
+"""Every reduction sees all that can happen: on random programs, each gives the outcomes, and the data races, of running
+every interleaving.
 
 What would go wrong without a rule is shown too: with one line of the dependency table switched off, outcomes are lost.
 """
@@ -9,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from programs import Program, outcomes_of, random_program, smallest
+from programs import Program, RacyFields, outcomes_of, races_of, racy_program, random_program, smallest
 
 from kwlab.explore import Options, frames, replay, sleep_sets
 from kwlab.explore import dependency as table
@@ -18,8 +19,10 @@ from kwlab.explore import happens_before as order_module
 from kwlab.explore.bytecode import facts_of
 from kwlab.explore.depth_first import DepthFirst
 from kwlab.explore.dpor import Dpor
+from kwlab.explore.endless import watching
 from kwlab.explore.engine import Search, run_once
 from kwlab.explore.merging import Merging
+from kwlab.explore.races import RaceDetector
 from kwlab.explore.replay import Follow
 from kwlab.explore.sleep_sets import SleepSets
 from kwlab.explore.strategy import NonDeterministicError, Strategy
@@ -28,6 +31,7 @@ from kwlab.runtime.model_guard import guarded
 from kwlab.runtime.model_objects import ModelTask
 
 MOST = 150  # interleavings of a program: those with more are left out
+FEW = 60  # where each is run many times
 ENOUGH = 1000  # programs
 
 REDUCTIONS: dict[str, Callable[[], Strategy]] = {
@@ -77,17 +81,104 @@ def compare(program: Program) -> bool:
 
 
 def test_reductions_lose_nothing_on_some_programs() -> None:
-    assert sum(compare(random_program(seed)) for seed in range(100)) >= 30
+    with watching():
+        assert sum(compare(random_program(seed)) for seed in range(100)) >= 30
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_reductions_lose_nothing_on_a_thousand_programs() -> None:
     compared, seed = 0, 100
-    while compared < ENOUGH:
-        compared += compare(random_program(seed))
-        seed += 1
-        everything.cache_clear()
+    with watching():
+        while compared < ENOUGH:
+            compared += compare(random_program(seed))
+            seed += 1
+            everything.cache_clear()
+
+
+# ------------------------------------------------------------------------------------------------------- and no race
+
+
+def hides(make: Callable[[], Strategy]) -> Callable[[Program], bool]:
+    """A test for programs: does the reduction find other races?"""
+
+    def differ(program: Program) -> bool:
+        expected, every = races_of(program, DepthFirst(), most=FEW)
+        seen, reduced = races_of(program, make(), most=20 * FEW)
+        return every.complete and reduced.complete and seen != expected
+
+    return differ
+
+
+def compare_races(program: Program) -> bool | None:
+    """Fail if a reduction finds other races than all interleavings show; None if there are too many to run them all,
+    else whether there is a race."""
+    expected, every = races_of(program, DepthFirst(), most=FEW)
+    if not every.complete:
+        return None
+    for name, make in (("sleep sets", SleepSets), ("DPOR", Dpor)):
+        seen, reduced = races_of(program, make())
+        assert reduced.complete
+        if seen != expected:
+            shown = smallest(program, hides(make))
+            lost = races_of(shown, DepthFirst())[0] ^ races_of(shown, make())[0]
+            pytest.fail(f"{name} and all interleavings differ in {sorted(map(str, lost))} on\n\n{shown.source}")
+    # The detector keeps the last accesses only. That is enough to know of every field that has a race.
+    assert races_of(program, Dpor(), RacyFields)[0] == {field for field, _ in expected}
+    # Merging drops who knows what of whom, and promises no more than the executions that it runs.
+    assert races_of(program, Merging())[0] <= expected
+    return bool(expected)
+
+
+def test_reductions_hide_no_race_on_some_programs() -> None:
+    with watching():
+        found = [compare_races(racy_program(seed)) for seed in range(60)]
+    assert found.count(True) >= 10
+    assert found.count(False) >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_reductions_hide_no_race_on_a_thousand_programs() -> None:
+    compared, seed = 0, 60
+    with watching():
+        while compared < ENOUGH:
+            compared += compare_races(racy_program(seed)) is not None
+            seed += 1
+
+
+BITS_OF_ONE_WORD = Program((("shared.plain = 1", "bits.set_bit(0)"), ("bits.test_bit(1)", "shared.plain")))
+COMPLETES = Program((("shared.plain = 1", "complete(c)"), ("complete(c)", "shared.plain")))
+
+
+def whole_words(self: RaceDetector, task: ModelTask, op: int, target: object, result: object) -> None:
+    """All bits of a word taken for one."""
+    if op in (ops.SET_BIT, ops.TEST_BIT):
+        if handed := self._handed.get(target):
+            task.epoch.learn(handed)
+        if op == ops.SET_BIT:
+            self._handed[target] = task.epoch.hand_over()
+
+
+def completes_in_order(self: RaceDetector, task: ModelTask, op: int, target: object, result: object) -> None:
+    """A `complete` takes over from those before it."""
+    if op == ops.COMPLETE:
+        for handed in self._completed.get(target, {}).values():
+            task.epoch.learn(handed)
+        self._completed.setdefault(target, {})[task.id] = task.epoch.hand_over()
+
+
+@pytest.mark.parametrize(
+    ("program", "wrong"), [(BITS_OF_ONE_WORD, whole_words), (COMPLETES, completes_in_order)], ids=["bits", "completes"]
+)
+def test_a_detector_that_sees_more_order_than_dpor_hides_races(
+    program: Program, wrong: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    differ = hides(Dpor)
+    assert not differ(program)
+    assert races_of(program, Dpor())[0]
+    monkeypatch.setattr(RaceDetector, "observe", wrong)
+    assert differ(program)
 
 
 def test_programs_end_in_many_ways() -> None:

@@ -10,7 +10,7 @@ from kwlab.draw.lanes import LETTERS, STEPS, lanes_picture, window
 from kwlab.draw.moment import moment_picture
 from kwlab.draw.source import source_picture
 from kwlab.draw.svg import Picture
-from kwlab.explore.trace_format import State, TaskState
+from kwlab.explore.trace_format import State, TaskState, Trace
 from kwlab.runtime import model_ops
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -74,6 +74,22 @@ def test_a_wakeup_that_changed_nothing_has_a_dashed_arrow_and_a_cross() -> None:
     assert shapes(woken, "head") == shapes(lost, "head") + 1
 
 
+def test_words_stand_where_no_wakeup_comes_down() -> None:
+    def preempted(trace: Trace) -> tuple[float, float]:
+        """How far below the name of the lane, and below the cross of the wake-up, the letter for the pause stands."""
+        places = {
+            one.text: float(one.attrib["y"]) for one in ET.fromstring(lanes_picture(trace).svg).iter(f"{SVG}text")
+        }
+        return places["p"] - places["demo"], places["p"] - places["✗"]
+
+    assert preempted(GAP)[0] > 0
+    assert preempted(GAP)[1] > 10
+    client = next(task.id for task in GAP.tasks if task.name == "client")  # whose lane is below
+    from_below = replace(GAP, steps=(*GAP.steps[:3], replace(GAP.steps[3], task=client), *GAP.steps[4:]))
+    assert preempted(from_below)[0] < 0
+    assert preempted(from_below)[1] < -10
+
+
 def test_lanes_tell_the_turns_and_the_bug_in_words() -> None:
     assert lanes_picture(GAP).label == (
         "lanes of 3 tasks, 4 steps: 1 demo, 2-3 main (preemption), 4 demo. lost wake-up: demo sleeps with 1 work queued"
@@ -135,6 +151,17 @@ def test_a_moment_shows_holder_waiters_tasks_and_the_wakeup_on_its_way() -> None
 def test_moments_of_one_trace_are_of_one_size() -> None:
     sizes = {moment_picture(GAP, number).svg.split("viewBox")[1][:20] for number in range(len(GAP.steps))}
     assert len(sizes) == 1
+
+
+def test_no_room_is_kept_for_a_worker_that_never_comes() -> None:
+    def height(trace: Trace, at: int) -> int:
+        return int(ET.fromstring(moment_picture(trace, at).svg).attrib["height"])
+
+    later = replace(GAP, steps=(replace(GAP.steps[0], state=replace(GAP.steps[0].state, workers=())), *GAP.steps[1:]))
+    never = replace(GAP, steps=tuple(replace(one, state=replace(one.state, workers=())) for one in GAP.steps))
+    assert height(later, 0) == height(later, 1) == height(GAP, 0)
+    assert height(never, 0) == height(never, 1) < height(GAP, 0) - 200
+    assert "no worker yet" in texts(moment_picture(never))
 
 
 def test_two_hundred_works_stay_readable() -> None:

@@ -10,6 +10,7 @@ __all__ = ["Goal", "course_picture"]
 PITCH = LINE + 4
 MARK = 14  # pixels, the side of a prediction's box and the height of an exercise's bar
 BAR = 56
+GAP = 24  # between the two columns
 LEFT, TOP = 14, 46
 CHARACTER = 7.9  # pixels that the font takes for one
 NAMES, IDS, WORDS = 34, 17, 24  # characters of a column
@@ -28,7 +29,7 @@ class Goal:
 
 def course_picture(heading: str, predictions: Sequence[Goal], exercises: Sequence[Goal]) -> Picture:
     """Predictions with a box each, beside them exercises with a bar each that fills with their points."""
-    right = LEFT + MARK + 8 + int((NAMES + WORDS) * CHARACTER)
+    right = LEFT + MARK + 8 + int((NAMES + WORDS) * CHARACTER) + GAP
     width = right + BAR + 8 + int((IDS + WORDS) * CHARACTER)
     svg = Svg(width, TOP + 12 + PITCH * max(len(predictions), len(exercises), 1), STYLE)
     svg.text(LEFT, 18, heading, "strong")

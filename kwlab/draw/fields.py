@@ -57,6 +57,7 @@ WIDTH = NODES + SHOWN * (NODE + GAP) + 6
 FIELDS_RIGHT = 214  # right edge of the struct's box
 ROWS = {"lock": 56, "work_list": 96, "delayed_work_list": 160, "current_work": 224, "task": 270}
 HEIGHT = 304
+NOBODY = 44  # height of what says that there is no worker
 BOX, BOX_TALL, IN_A_ROW = 214, 46, 4  # the boxes of the tasks
 BELOW = 40  # pixels under a row of tasks, for the wake-ups
 
@@ -70,19 +71,20 @@ def draw_moment(
     states: Sequence[QueueState],
     tasks: Sequence[TaskBox] = (),
     wakeups: Sequence[tuple[int, int]] = (),
-    room: int = 0,
+    *,
+    room: bool = True,
 ) -> Picture:
     """Draw workers one below the other, then `tasks`; `wakeups` are pairs of places in `tasks`: who is about to wake
-    whom. There is room for `room` workers at least, so that the tasks keep their place when a worker comes."""
+    whom. `room`: where there is no worker yet, the place for one is left free."""
     rows = -(-len(tasks) // IN_A_ROW)
-    below = max(room, len(states)) * HEIGHT
+    below = len(states) * HEIGHT or (HEIGHT if room else NOBODY)
     svg = Svg(WIDTH, below + rows * (BOX_TALL + BELOW), STYLE if tasks or _long(states) else "")
     for number, state in enumerate(states):
         _draw_worker(svg, number * HEIGHT, state)
-    if room > len(states) == 0:
+    if not states:
         svg.text(FIELD, 30, "no worker yet", "soft")
     _draw_tasks(svg, below, tasks, wakeups)
-    said = [_in_words(state) for state in states] or ["no worker yet"] * (room > 0)
+    said = [_in_words(state) for state in states] or ["no worker yet"]
     if tasks:
         said.append("; ".join(f"{task.name} {task.doing} ({task.state})" for task in tasks))
     said += [f"{tasks[by].name} is about to wake {tasks[whom].name}" for by, whom in wakeups]

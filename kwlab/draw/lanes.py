@@ -81,7 +81,7 @@ def lanes_picture(trace: Trace, at: int | None = None) -> Picture:
     svg = Svg(WIDTH, bottom + 42 + LINE * len(bug), STYLE)
     _draw_frame(svg, trace, shown, at, tasks)
     for row, task in enumerate(tasks):
-        _draw_lane(svg, TOP + row * LANE + LANE / 2, trace, task, shown, used)
+        _draw_lane(svg, TOP + row * LANE + LANE / 2, trace, task, tasks, shown, used)
     for number in shown:
         _draw_wakeup(svg, trace, number, tasks, _x(number, shown))
     _draw_legend(svg, bottom + 8, used, [trace.steps[number] for number in shown])
@@ -125,7 +125,9 @@ def _draw_frame(svg: Svg, trace: Trace, shown: range, at: int | None, tasks: Seq
         svg.box(_x(at, shown), TOP - 14, COLUMN, bottom - TOP + 16, "now", title=f"step {at}")
 
 
-def _draw_lane(svg: Svg, y: float, trace: Trace, task: int, shown: range, used: dict[str, str]) -> None:
+def _draw_lane(
+    svg: Svg, y: float, trace: Trace, task: int, tasks: Sequence[int], shown: range, used: dict[str, str]
+) -> None:
     for pause, first, end in _pauses(trace, task, shown):
         kind, letter = PAUSES[pause]
         x0, x1 = _x(first, shown), _x(end, shown)
@@ -136,7 +138,7 @@ def _draw_lane(svg: Svg, y: float, trace: Trace, task: int, shown: range, used: 
         words = pause if len(pause) * LETTER < x1 - x0 else letter
         doing = trace.steps[first].state.tasks[task].doing
         title = f"{trace.name_of(task)} {pause}, steps {first} to {end - 1}: {doing}"
-        svg.text(x0 + 3, y - 6, words, "small", title=title)
+        svg.text(x0 + 3, y + (13 if _from_above(trace, task, first, end, tasks) else -6), words, "small", title=title)
     for number in shown:
         step = trace.steps[number]
         x = _x(number, shown)
@@ -148,6 +150,15 @@ def _draw_lane(svg: Svg, y: float, trace: Trace, task: int, shown: range, used: 
         if state is not None and state.held:
             svg.line(x, y + 15, x + COLUMN, y + 15, "held")
             used["holds a lock"] = "held"
+
+
+def _from_above(trace: Trace, task: int, first: int, end: int, tasks: Sequence[int]) -> bool:
+    """Whether a wake-up of `task` comes down to its lane between steps `first` and `end`: then words stand below."""
+    above = tasks[: tasks.index(task)]
+    return any(
+        step.op == "wake_up" and step.target == trace.tasks[task].name and step.task in above
+        for step in trace.steps[first:end]
+    )
 
 
 def _done(step: Step) -> str:

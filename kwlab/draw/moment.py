@@ -16,7 +16,7 @@ def moment_picture(trace: Trace, at: int = -1) -> Picture:
         [_worker(trace, state, worker) for worker in state.workers],
         [TaskBox(trace.name_of(number), task.state, task.doing) for number, task in shown.items()],
         [(places[one.by], places[one.task]) for one in state.wakeup_in_flight if {one.by, one.task} <= set(places)],
-        max(len(step.state.workers) for step in trace.steps),
+        room=any(step.state.workers for step in trace.steps),  # a picture that does not jump when the worker comes
     )
 
 

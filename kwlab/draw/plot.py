@@ -21,6 +21,8 @@ __all__ = ["CLASSES", "axes", "plotted"]
 # What to give matplotlib as a colour, for each class of the pen. They are only looked up again, never seen.
 CLASSES = {"line": "#000001", "gap": "#000002", "mark": "#000003", "soft": "#000004", "box": "#000005", "": "#000006"}
 _CLASS_OF = {colour: name for name, colour in CLASSES.items()}
+# Words stay readable where a line of the grid passes behind them.
+HALO = ".kwlab text{paint-order:stroke;stroke:var(--paper);stroke-width:5px;stroke-linejoin:round}"
 _SVG = "{http://www.w3.org/2000/svg}"
 _COLOUR = re.compile(r"(?:stroke|fill): (#00000\d)")
 _DASHES = re.compile(r"stroke-dasharray: ([\d., ]+)")
@@ -54,7 +56,8 @@ def plotted(figure: Figure, label: str) -> Picture:
     parts = "".join(_drawn(one) for one in root.iter() if one.tag in (f"{_SVG}path", f"{_SVG}text"))
     svg = (
         f'<svg class="kwlab" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(label)}" '
-        f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"><style>{STYLE}</style>{parts}</svg>'
+        f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}">'
+        f"<style>{STYLE}{HALO}</style>{parts}</svg>"
     )
     return Picture(svg, label)
 

@@ -80,6 +80,7 @@ def _point(svg: Svg, start: int, end: int | None, forward: bool, level: int) -> 
     if end == start + (1 if forward else -1):
         svg.arrow((right if forward else left, y), (right + GAP if forward else left - GAP, y), kind=kind)
         return
+    level = 0 if end == start else level  # under the arrows of others that pass over this box
     edge, outside = (TOP, TOP - LEVEL * (level + 1)) if forward else (TOP + TALL, TOP + TALL + LEVEL * (level + 1))
     shift = 12 if forward else -12
     target = LEFT + end * (BOX + GAP) + BOX / 2 - shift

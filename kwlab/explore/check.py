@@ -103,6 +103,12 @@ def _verdict(scenario: Scenario, strategy: Strategy, options: Options, found: Se
     if found.given_up:
         known = ""
         notes.append(f"{found.given_up} executions were given up: they took too long between two operations")
+    if found.unfair:
+        known = ""
+        notes.append(
+            f"{found.unfair} executions were given up after {options.limit:,} steps: they would have kept somebody "
+            "waiting for ever, as no scheduler does"
+        )
     if found.interrupted:
         notes.append("interrupted by Ctrl-C: this is what was found by then")
     verdict = Verdict(

@@ -4,6 +4,9 @@ A clock only raises suspicion: a thread looks now and then whether the exploring
 a step, and interrupts it if so. The verdict is a second run of the same schedule in which lines are counted. The clock
 is the exploring thread's own CPU time, so a busy machine raises none; one that is raised for slow but honest code costs
 this one execution, and the search says that it is not complete.
+
+Loops with operations come to the step limit. Whether that is a bug is seen in a second run too: not if somebody was
+kept waiting who could have gone on, since every scheduler would have chosen him, and the loop might have ended.
 """
 
 import ctypes
@@ -19,12 +22,15 @@ from kwlab.explore.again import again
 from kwlab.explore.places import file_name, innermost
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
+from kwlab.runtime.model_ops import LOCK
 
-__all__ = ["BUDGET", "Suspicion", "Watch", "recount", "watching"]
+__all__ = ["BUDGET", "Suspicion", "Watch", "kept_waiting", "recount", "watching"]
 
 BUDGET = 100_000  # lines between two operations
 PATIENCE = 0.2  # seconds of CPU without a step until there is suspicion
 LOOK = 0.05  # seconds between two looks
+
+Prepare = Callable[[ModelRuntime], object]
 
 
 class Suspicion(BaseException):
@@ -89,14 +95,24 @@ def _is_ours(frame: FrameType) -> bool:
     return "/kwlab/explore/" in file or "/kwlab/runtime/" in file
 
 
+_watching = threading.local()
+
+
 @contextmanager
 def watching() -> Iterator[Watch]:
-    """A watch over the current thread while the block runs."""
+    """A watch over the current thread while the block runs. Blocks within it share it: a thread costs more than many a
+    search."""
+    watch: Watch | None = getattr(_watching, "watch", None)
+    if watch is not None:
+        yield watch
+        return
     watch = Watch()
     watch.start()
+    _watching.watch = watch
     try:
         yield watch
     finally:
+        _watching.watch = None
         watch.stop()
 
 
@@ -141,3 +157,30 @@ def recount(scenario: Callable[[], object], first: ModelRuntime) -> Ending:
     finally:
         sys.settrace(before)
     return ending if ending.kind == "endless" else Ending("slow")
+
+
+def kept_waiting(scenario: Callable[[], object], first: ModelRuntime, prepare: Prepare | None) -> str:
+    """Who could go on in `first`, an execution that came to the step limit, and was not chosen for half of it; "" if
+    nobody. It is run again, after ``prepare(runtime)``."""
+    waits: dict[ModelTask, int] = {}  # for how many steps in a row
+    runtime = again(first)
+    follow = runtime.choose
+    found = ""
+
+    def choose(enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
+        nonlocal waits, found
+        chosen = follow(enabled, me)
+        # A lock that is taken and given back again and again would come to him as well.
+        waiting = [task for task in runtime.live if task in enabled or (task.op == LOCK and task in waits)]
+        waits = {task: waits.get(task, 0) + 1 for task in waiting if task is not chosen and not task.is_device}
+        longest = max(waits, key=waits.__getitem__, default=None)
+        if longest is not None and waits[longest] >= first.limit // 2:
+            found = longest.name
+            return None
+        return chosen
+
+    runtime.choose = choose
+    if prepare is not None:
+        prepare(runtime)
+    runtime.run(scenario)
+    return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from kwlab.explore.again import again
 from kwlab.explore.ctrl_c import ctrl_c
-from kwlab.explore.endless import Suspicion, Watch, recount, watching
+from kwlab.explore.endless import Suspicion, Watch, kept_waiting, recount, watching
 from kwlab.explore.fields import observed_fields
 from kwlab.explore.invariants import Monitor, swapped_back
 from kwlab.explore.lockdep import LockOrder
@@ -82,6 +82,7 @@ class Search:
     executions: int = 0
     pruned: int = 0
     given_up: int = 0  # executions that took too long between two operations
+    unfair: int = 0  # executions that reached the step limit while somebody was kept waiting
     steps: int = 0
     seconds: float = 0.0
     bug: Bug | None = None
@@ -134,6 +135,10 @@ def run_once(
         if monitor is not None:
             monitor.close()
     (bug,) = bugs
+    if ending.kind == "endless" and len(runtime.schedule) >= options.limit:
+        unfair = kept_waiting(scenario, runtime, options.prepare)
+        if unfair:
+            return Execution(runtime, Ending("unfair", f"{unfair} was kept waiting"), None)
     if bug is not None and bug.kind == "data race":
         bug = replace(bug, sentence=_with_sites(scenario, runtime))
     if bug is not None and bug.kind in options.allow:
@@ -206,6 +211,8 @@ def search(
                 found.pruned += 1
             if execution.ending.kind == "slow":
                 found.given_up += 1
+            if execution.ending.kind == "unfair":
+                found.unfair += 1
             if execution.bug is not None and found.bug is None:
                 found.bug, found.schedule = execution.bug, execution.schedule
             if inverted is None and options.lock_order.inversion:
@@ -221,7 +228,7 @@ def search(
                 seconds is not None and found.seconds >= seconds
             ):
                 break
-    found.complete = not more and not found.given_up
+    found.complete = not more and not found.given_up and not found.unfair
     if found.bug is None and inverted is not None and INVERSION not in options.allow:
         found.bug, found.schedule = Bug(INVERSION, options.lock_order.inversion), inverted
     return found

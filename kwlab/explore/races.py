@@ -6,10 +6,14 @@ What puts them in order ("happens before"), and is all that counts here:
 * a wake-up that woke somebody: the waker before the return from `schedule`; the first one also before the thread's
   first line. A wake-up of a task that runs hands over nothing, and neither does an announcement
   (`set_current_state`): its barrier orders the sleeper's own accesses and publishes none of them;
-* a completion: `complete` before the wait that takes from it, and before a `completion_done` that says yes;
-* flag bits: a `set_bit` or `clear_bit` before every later look at the same word (what x86 does; the kernel promises
+* a completion: every `complete` so far before a wait that takes from it, and before a `completion_done` that says yes;
+* flag bits: a `set_bit` or `clear_bit` before every later look at the same bit (what x86 does; the kernel promises
   it only together with a barrier);
 * making a thread before all that it does.
+
+Nothing else may be in order here than what collides in `kwlab.explore.dependency`: of two operations that cannot notice
+each other the reductions try one order only, and if that one hid a race, nobody would see it. So two bits of a word and
+two `complete` calls hand each other nothing.
 
 `READ_ONCE` and `WRITE_ONCE` put nothing in order. Two of them never race with each other, one of them and a plain
 access do: both sides have to say that they mean it (as the kernel defines it, tools/memory-model).
@@ -45,7 +49,7 @@ from kwlab.runtime.model_ops import (
 )
 from kwlab.struct import Struct, member_names
 
-__all__ = ["Clock", "PatientDetector", "RaceDetector"]
+__all__ = ["Clock", "PatientDetector", "RaceDetector", "Stamp"]
 
 _READS, _WRITES = "reads", "writes"
 
@@ -151,7 +155,10 @@ class RaceDetector:
         self.cells: dict[Any, list[Any]] = {}
         self.clocks: list[Clock] = []
         self.marked: dict[tuple[int, str], dict[tuple[int, str], Stamp]] = {}  # by field; by task number and how
-        self._handed: dict[Any, Handed] = {}  # by lock, completion and flag word: what it hands to the next
+        self._handed: dict[Any, Handed] = {}  # by lock and by flag bit: what it hands to the next
+        self._completed: dict[
+            Any, dict[int, Handed]
+        ] = {}  # by completion: what each task's last `complete` handed over
         self._wakers: dict[ModelTask, list[Handed]] = {}  # whose wake-ups a task has not come back from yet
 
     def attach(self) -> None:
@@ -173,7 +180,7 @@ class RaceDetector:
         """The execution is over: what is looked at now is no access of a task. Lets go of everything."""
         for task in self.runtime.all_tasks:
             task.epoch = None
-        for kept in (self.cells, self.clocks, self.marked, self._handed, self._wakers):
+        for kept in (self.cells, self.clocks, self.marked, self._handed, self._completed, self._wakers):
             kept.clear()
 
     def born(self, task: ModelTask) -> None:
@@ -197,9 +204,12 @@ class RaceDetector:
             self._handed[target] = clock.hand_over()
         elif op == SET_STATE or op == STORE_STATE:
             pass  # a task's own business
-        elif op == TEST_BIT or op == WAIT or (op == TEST_COMPLETION and result):
-            handed = self._handed.get(target)
+        elif op == TEST_BIT:
+            handed = self._handed.get((target, task.argument))
             if handed is not None:
+                clock.learn(handed)
+        elif op == WAIT or (op == TEST_COMPLETION and result):
+            for handed in self._completed.get(target, {}).values():
                 clock.learn(handed)
         elif op == SCHEDULE:
             for waker in self._wakers.pop(task, ()):
@@ -211,11 +221,14 @@ class RaceDetector:
                     target.epoch.learn(handed)
                 else:
                     self._wakers.setdefault(target, []).append(handed)
-        elif op == COMPLETE or op == SET_BIT:
-            handed = self._handed.get(target)
+        elif op == COMPLETE:
+            self._completed.setdefault(target, {})[task.id] = clock.hand_over()
+        elif op == SET_BIT:
+            bit = task.argument if result else ~task.argument
+            handed = self._handed.get((target, bit))
             if handed is not None:
                 clock.learn(handed)
-            self._handed[target] = clock.hand_over()
+            self._handed[target, bit] = clock.hand_over()
         elif (op == READ or op == WRITE) and result not in target.DATA_RACY:
             field = LINKS if isinstance(target, ListHead) else result
             clock.marked(target, field, _READS if op == READ else _WRITES)

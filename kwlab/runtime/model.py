@@ -18,7 +18,7 @@ from kwlab.runtime.base import TimerInterrupt, local
 from kwlab.runtime.carriers import Abandon, Carriers
 from kwlab.runtime.model_clock import Device, ModelClock
 from kwlab.runtime.model_objects import ModelBits, ModelCompletion, ModelSpinLock, ModelTask
-from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, NAMES, READ, SCHEDULE, SPAWN, WAIT
+from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, LOOKS, NAMES, READ, SCHEDULE, SPAWN, WAIT
 from kwlab.runtime.states import TASK_DEAD, TASK_UNINTERRUPTIBLE
 
 __all__ = ["Ending", "ForeignThreadError", "ModelRuntime"]
@@ -266,14 +266,16 @@ class ModelRuntime:
 
     def _endless(self, task: ModelTask) -> Ending:
         """The step limit is reached. Who took all of the second half without a pause keeps the others waiting."""
-        recent = self.schedule[self.limit // 2 :]
+        half = self.limit // 2
         others = any(
             other is not task
             and not other.is_device
             and (other.op > DEVICE or other.op == LOCK or (other.op == SCHEDULE and not other._state))
             for other in self.live
         )
-        if others and task.yielded < self.limit // 2 and all(number == task.id for number in recent):
+        alone = task.yielded < half and all(number == task.id for number in self.schedule[half:])
+        # Who only looks, again and again, waits for one of the others, and nothing keeps those from going on.
+        if others and alone and not LOOKS.issuperset(self.operations[half:]):
             why = "no schedule(), no cond_resched(), and others wait for the CPU"
             return Ending("soft lockup", f"{task.name} goes on and on and never gives way: {why}", task)
         return Ending("endless", f"still going on after {self.limit} steps", task)
