@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from grading import list_head, open_exercise
+from grading import list_head, open_exercise, warm_grade
 from typer.testing import CliRunner
 
 from kwlab.grade.answer import Answer
@@ -119,7 +119,7 @@ def test_a_fault_of_the_grader_gives_no_points_and_is_not_the_learners(copy: Pat
     edit(copy / "grader.py", 'reply["touched"]:', 'reply["no such"]:')
     reference, mutant = faults_of_marks(load(copy))
     assert "the reference gets 6 of 30" in reference
-    assert "could make nothing of what came (KeyError: 'no such')" in grade(load(copy), WRONG).text()
+    assert "could make nothing of what came (KeyError: 'no such')" in warm_grade(load(copy), WRONG).text()
     assert "mutant del_one_side" in mutant
 
 
@@ -209,4 +209,4 @@ def test_where_a_test_says_it_caps_the_mark_says_so(tmp_path: Path) -> None:
     exercise = open_exercise(tmp_path)
     edit(exercise.grader, "@points(10, part=1)", "@points(10, part=1, caps=True)")
     parts = {1: "# open, part 1\ndef hostile():\n    return 1\n"}
-    assert grade(load(tmp_path), Answer("open", parts)).score("test_hostile").caps
+    assert warm_grade(load(tmp_path), Answer("open", parts)).score("test_hostile").caps
