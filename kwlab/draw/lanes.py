@@ -217,6 +217,8 @@ def _draw_wakeup(svg: Svg, trace: Trace, number: int, tasks: Sequence[int], x: f
 
 def _draw_legend(svg: Svg, y: float, used: dict[str, str], steps: Sequence[Step]) -> None:
     letters = {LETTERS[step.op]: step.op for step in steps if step.op in LETTERS}
+    if any(step.preemption for step in steps):
+        letters["▾"] = "preemption"
     _spread(svg, y + 12, [(letter, "", words) for letter, words in letters.items()])
     _spread(svg, y + 29, [("", kind, words) for words, kind in used.items()])
 
