@@ -29,6 +29,7 @@ from kwlab.sched import current
 __all__ = ["BUDGET", "play_under_the_model"]
 
 BUDGET = 5_000  # executions for each scenario
+ENOUGH = 200  # executions that merge equal states: what is not through by then has far too many of them
 FEW = 3  # workers: with each that starts on its own, the states are many times as many
 SCALED = 2  # how often an actor repeats its call, at most
 # A scenario leaves threads at their gates and workers idle: the answers tell whether that is right.
@@ -66,7 +67,7 @@ def play_under_the_model(scenario: Scenario, subject: ModuleType = the_worker, e
     with warnings.catch_warnings():
         # They are noted, and compared by function.
         warnings.simplefilter("ignore", KernelWarning)
-        for strategy, most in _ways(small):
+        for strategy, most in _ways(small, executions):
             left = min(most, executions - verdict.executions)
             found = search(play, strategy, options, executions=left, after=_to_the_end)
             verdict.executions += found.executions
@@ -86,15 +87,15 @@ def play_under_the_model(scenario: Scenario, subject: ModuleType = the_worker, e
     return verdict
 
 
-def _ways(scenario: Scenario) -> Iterator[tuple[Strategy, int]]:
+def _ways(scenario: Scenario, executions: int) -> Iterator[tuple[Strategy, int]]:
     """How to search, in this order, each with the most executions that it may take."""
+    if len(scenario.workers) <= FEW:
+        yield Merging(), ENOUGH
     # What was run and traced is kept in lists that several threads append to, and that is no operation which could
     # collide. So one order of each kind is enough only where those lists do not count.
     if scenario.trace in (None, ()) and all(work.quiet for work in scenario.works.values()):
-        yield Dpor(), BUDGET
-    if len(scenario.workers) <= FEW:
-        yield Merging(), BUDGET
-    yield IterativeBounding(), BUDGET
+        yield Dpor(), executions
+    yield IterativeBounding(), executions
 
 
 def _to_the_end(execution: Execution, found: Search) -> None:
