@@ -69,11 +69,11 @@ bench: $(STAMP) ## measure the worker against thread pools, and our own tools
 	$(BIN)/kwlab bench explore parser
 
 .PHONY: flake-hunt
-flake-hunt: $(STAMP) ## the tests with real threads 20 times, every exercise's mark 200 times
+flake-hunt: $(STAMP) ## the tests with real threads 20 times, every exercise's marks 200 times
 	@for round in $$(seq 20); do \
 	  echo "round $$round of 20"; $(BIN)/pytest -q -m threads tests $(PYTEST_ARGS) || exit 1; done
 	@echo "every exercise graded 200 times"
-	@KWLAB_TIMES=200 $(BIN)/pytest -q --timeout 1200 -k "every_time" tests/test_exercises.py $(PYTEST_ARGS)
+	@KWLAB_TIMES=200 $(BIN)/pytest -v -n logical --maxprocesses 8 --timeout 3600 -k every_time tests/test_exercises.py $(PYTEST_ARGS)
 
 .PHONY: constraints
 constraints: ## write constraints.txt anew from the newest versions that fit pyproject.toml

@@ -1,14 +1,18 @@
 """A stored notebook, exported where no kernel runs: every widget still shows its picture and says it in words."""
 
 from html import escape
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import nbformat
 import pytest
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook
 
+import kwlab.widgets
 from kwlab.grade.copies import cleared
+from kwlab.widgets.pictured import Pictured
 from tools.notebooks import execute
 
 pytestmark = pytest.mark.threads
@@ -19,6 +23,8 @@ WIDGETS = {
     "BeTheScheduler": ("kwlab.BeTheScheduler(loops.lost_stop, 'Lose the stop.')", "worker with thread none", 2),
     "LiveQueue": ("kwlab.LiveQueue(kwlab.kthread_run_worker(0, 'demo'))", "worker with thread demo (sleeping)", 1),
     "StructExplorer": ("kwlab.StructExplorer()", "struct kthread_worker of Linux 6.18, 56 bytes", 1),
+    "NoiseSlider": ("kwlab.NoiseSlider()", "share of the works that had started, by waiting time", 1),
+    "Progress": ("kwlab.progress()", "To do: ", 1),
 }
 PREDICT = "kwlab.Predict('q', 'What <runs>?', lambda: 'B', choices=['A', 'none at all'], why='because')"
 
@@ -43,11 +49,18 @@ def page(stored: nbformat.NotebookNode) -> str:
     return html
 
 
+def test_every_widget_is_exported_here() -> None:
+    for module in iter_modules(kwlab.widgets.__path__, "kwlab.widgets."):
+        import_module(module.name)
+    ours = (widget for widget in Pictured.__subclasses__() if widget.__module__.startswith("kwlab."))
+    assert {widget.__name__ for widget in ours} == {*WIDGETS, "Predict"}
+
+
 @pytest.mark.parametrize("name", WIDGETS)
 def test_an_export_shows_the_picture_and_its_words(name: str, page: str) -> None:
-    cell, words, images = WIDGETS[name]
-    part = page.split(escape(cell, quote=False).split("(")[0].split(".")[1])[1]
-    part = part.split("jp-CodeCell")[0]
+    _, words, images = WIDGETS[name]
+    cells = page.split("</head>")[1].split("jp-CodeCell")[2:]  # behind the text before the first, and the imports
+    part = cells[list(WIDGETS).index(name)]
     assert part.count("<img alt=") == images
     assert f'<img alt="{escape(words)}' in part
     assert "data:image/svg+xml;base64," in part

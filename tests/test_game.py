@@ -1,10 +1,10 @@
 """Being the scheduler, without a widget: where the game stops, what wins, and how short the answers are."""
 
 import warnings
-from collections.abc import Callable
 
 import loops
 import pytest
+from classics import CLASSICS, found
 
 from kwlab import (
     DEFINE_KTHREAD_WORK,
@@ -30,22 +30,6 @@ from kwlab.explore.meanings import MEANINGS
 from kwlab.explore.problems import KINDS
 from kwlab.explore.until import FAR
 from kwlab.museum import exhibit
-
-CLASSICS = {
-    "lost wake-up": (loops.lost_wakeup, "lost wake-up"),
-    "lost stop": (loops.lost_stop, "lost wake-up"),
-    "missing conditional clear": (exhibit("B2b").wrong, "lost wake-up"),
-    "double run": (loops.double_run, "assertion"),
-}
-
-
-def found(scenario: Callable[[], object]) -> list[int]:
-    """The explorer's own schedule: the first failing one with the fewest preemptions."""
-    for bound in range(4):
-        verdict = check(scenario, strategy=DepthFirst(bound), executions=2_000)
-        if verdict.bug is not None:
-            return verdict.schedule
-    raise AssertionError("the explorer found nothing")
 
 
 @pytest.mark.parametrize(("scenario", "kind"), CLASSICS.values(), ids=CLASSICS)

@@ -1,11 +1,12 @@
 """What authors of exercises get: notebooks made from references, and a linter that finds what is not fit."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import typer
-from grading import list_head, open_exercise
+from grading import list_head, open_exercise, warm_grade
 from typer.testing import CliRunner
 
 from kwlab.grade.answer import Answer
@@ -118,7 +119,7 @@ def test_a_fault_of_the_grader_gives_no_points_and_is_not_the_learners(copy: Pat
     edit(copy / "grader.py", 'reply["touched"]:', 'reply["no such"]:')
     reference, mutant = faults_of_marks(load(copy))
     assert "the reference gets 6 of 30" in reference
-    assert "could make nothing of what came (KeyError: 'no such')" in grade(load(copy), WRONG).text()
+    assert "could make nothing of what came (KeyError: 'no such')" in warm_grade(load(copy), WRONG).text()
     assert "mutant del_one_side" in mutant
 
 
@@ -195,8 +196,17 @@ def test_a_mark_comes_through_json_unchanged_and_shows_text_as_text() -> None:
     assert "f(&lt;1&gt;)" in mark(score(6), score(0))._repr_html_()
 
 
+def test_in_a_notebook_the_next_step_stands_before_what_was_searched() -> None:
+    said = replace(score(0), sentence="`<f>` comes back, and `g` too.")
+    shown = replace(mark(said), remarks=("Searched <all> of it", "Searched some"))._repr_html_()
+    assert "<code>&lt;f&gt;</code> comes back, and <code>g</code> too." in shown
+    before, folded = shown.split("<details>")
+    assert "Stuck?" in before
+    assert "<p>Searched &lt;all&gt; of it</p><p>Searched some</p></details>" in folded
+
+
 def test_where_a_test_says_it_caps_the_mark_says_so(tmp_path: Path) -> None:
     exercise = open_exercise(tmp_path)
     edit(exercise.grader, "@points(10, part=1)", "@points(10, part=1, caps=True)")
     parts = {1: "# open, part 1\ndef hostile():\n    return 1\n"}
-    assert grade(load(tmp_path), Answer("open", parts)).score("test_hostile").caps
+    assert warm_grade(load(tmp_path), Answer("open", parts)).score("test_hostile").caps

@@ -8,15 +8,16 @@ from pathlib import Path
 import nbformat
 import pytest
 import typer
-from grading import list_head
+from grading import list_head, warm_grade
 from typer.testing import CliRunner
 
 from kwlab.grade.classbooks import COLUMNS
 from kwlab.grade.command import register
-from kwlab.grade.exercise import ExerciseError, all_exercises, find
+from kwlab.grade.exercise import Exercise, ExerciseError, all_exercises, find, load
 from kwlab.grade.gradebook import grade_all, submissions
+from kwlab.grade.hidden import HIDDEN, PACKED, hidden
 from kwlab.grade.progress import FILE
-from kwlab.grade.reference import stub_answer
+from kwlab.grade.reference import mutants, notebook, reference_answer, stub_answer
 from kwlab.grade.release import release
 from kwlab.grade.run import grade
 
@@ -28,6 +29,8 @@ ANSWERS = {
     "dan": list_head(list_add="def list_add(new, head):\n    while True:\n        pass"),
     "eve": list_head(list_add="def list_add(new, head):\n    raise SystemExit('30 of 30 points')"),
 }
+# Lines of a solution that a grader has too, in a scenario that has nothing to do with what is asked.
+SHARED = {"worker_loop": {"set_current_state(TASK_INTERRUPTIBLE)"}, "queue_work": {"wake_up_process(worker.task)"}}
 app = typer.Typer()
 register(app)
 
@@ -164,9 +167,43 @@ def test_a_student_edition_has_no_solutions_and_can_be_checked(tmp_path: Path) -
         release(tmp_path / "edition")
 
 
+def solved_lines(exercise: Exercise) -> set[str]:
+    """The lines of the reference that a learner has to write."""
+    handed_out = {line.strip() for text in stub_answer(exercise).parts.values() for line in text.splitlines()}
+    handed_out |= {line.strip() for cell in notebook(exercise).cells for line in cell.source.splitlines()}
+    solution = {line.strip() for text in reference_answer(exercise).parts.values() for line in text.splitlines()}
+    return {line for line in solution - handed_out if len(line) > 20}
+
+
+def test_who_looks_around_in_an_edition_meets_no_answer(tmp_path: Path) -> None:
+    release(tmp_path / "edition")
+    for exercise in all_exercises():
+        folder = tmp_path / "edition" / "exercises" / exercise.id
+        assert not (folder / HIDDEN).exists()
+        assert (folder / PACKED).exists() == (exercise.folder / HIDDEN).exists()
+        there = {line.strip() for file in folder.iterdir() for line in file.read_text().splitlines()}
+        assert solved_lines(exercise) & there == SHARED.get(exercise.id, set())
+    catch = tmp_path / "edition" / "exercises" / "catch_the_mutant"
+    names = [name for kind in ("QUEUEING", "WAITING") for name in getattr(hidden(str(find(catch.name).grader)), kind)]
+    assert len(names) > 10
+    assert not [name for name in names for file in catch.iterdir() if name in file.read_text()]
+
+
+@pytest.mark.parametrize(("name", "mutant"), [("catch_the_mutant", None), ("sleep_wake", "wake_then_drop")])
+def test_what_is_packed_gives_the_same_marks(name: str, mutant: str | None, tmp_path: Path) -> None:
+    release(tmp_path / "edition")
+    exercise = find(name)
+    answers = {None: reference_answer(exercise)} | {one.name: one.answer for one in mutants(exercise)}
+    packed = load(tmp_path / "edition" / "exercises" / name)
+    mark = warm_grade(packed, answers[mutant], seed="ada")
+    assert mark == warm_grade(exercise, answers[mutant], seed="ada")
+    assert mark.solved == (mutant is None)
+
+
 def test_graders_can_stay_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release(tmp_path / "edition", graders=False)
-    assert not list((tmp_path / "edition" / "exercises").rglob("grader.py"))
+    for name in ("grader.py", PACKED):
+        assert not list((tmp_path / "edition" / "exercises").rglob(name))
     # A private folder of the instructor's, with an exercise of its own.
     shutil.copytree(EXERCISE.folder, tmp_path / "private" / "list_head")
     monkeypatch.setenv("KWLAB_EXERCISES", str(tmp_path / "private"))

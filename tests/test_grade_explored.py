@@ -174,5 +174,5 @@ def test_a_referee_starts_without_what_only_notebooks_need() -> None:
     root = Path(__file__).resolve().parent.parent
     loaded = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout
     assert "'kwlab'" in loaded
-    slow = "nbformat nbclient jsonschema matplotlib numpy IPython ipykernel ipywidgets jupyter_client rich".split()
-    assert [name for name in slow if f"'{name}'" in loaded] == []
+    slow = "nbformat nbclient jsonschema matplotlib numpy IPython ipykernel ipywidgets jupyter_client rich typer click"
+    assert [name for name in slow.split() if f"'{name}'" in loaded] == []

@@ -221,13 +221,13 @@ def test_a_cell_that_is_hostile_when_it_is_loaded_costs_its_own_part_only(top: s
 
 
 def test_a_right_answer_behind_the_allow_list_has_its_points(exercise: Exercise) -> None:
-    assert grade(exercise, open_answer("return 42")).solved
+    assert warm_grade(exercise, open_answer("return 42")).solved
 
 
 @pytest.mark.root
 def test_as_root_an_answer_is_nobody_and_stays_so(exercise: Exercise) -> None:
     for body in ("print(os.getuid(), os.geteuid(), os.getgroups())", "os.setuid(0)", "os.kill(os.getppid(), 9)"):
-        score = grade(exercise, open_answer(body)).score("test_hostile")
+        score = warm_grade(exercise, open_answer(body)).score("test_hostile")
         assert score.printed.startswith("65534 65534 []") or "PermissionError" in score.message
         assert score.points == 0
 
@@ -257,6 +257,8 @@ def waits():
 
 def test_a_hang_is_said_at_once_and_the_other_tests_go_on() -> None:
     spin = "def {0}(*arguments):\n    while True:\n        pass"
-    mark = grade(find("list_head"), list_head(**{name: spin.format(name) for name in ("list_add", "list_add_tail")}))
+    mark = warm_grade(
+        find("list_head"), list_head(**{name: spin.format(name) for name in ("list_add", "list_add_tail")})
+    )
     assert [score.outcome for score in mark.scores if score.part == 1] == ["failed"] * 5
     assert mark.solved_parts() == [2, 3, 4]

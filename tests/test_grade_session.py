@@ -2,21 +2,23 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
 import pytest
 import typer
-from grading import list_head
+from grading import list_head, warm_grade
 from typer.testing import CliRunner
 
 import kwlab
-from kwlab.grade import check_exercise, hint, progress, reset, session, solution
+from kwlab.grade import check_exercise, command, hint, progress, reset, session, solution
 from kwlab.grade.command import register
 from kwlab.grade.exercise import ExerciseError, find
 from kwlab.grade.mark import Mark
 from kwlab.grade.reference import mutants, stub_answer
+from kwlab.grade.run import grade
 
 EXERCISE = find("list_head")
 app = typer.Typer()
@@ -30,6 +32,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "_forgotten", {})
     return tmp_path
+
+
+def use(grade: Callable[..., Mark], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "grade", grade)
+    monkeypatch.setattr(command, "grade_answer", grade)
+
+
+@pytest.fixture(autouse=True)
+def warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The marks of this file come from one referee, unless a test is about the way to a fresh one."""
+    use(warm_grade, monkeypatch)
 
 
 @pytest.fixture
@@ -79,7 +92,10 @@ def test_a_part_not_run_yet_is_no_fault(cells: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", ["right", "stub", "wrong", "unparsable"])
-def test_notebook_and_command_line_give_the_same_mark(name: str, cells: list[str], folder: Path) -> None:
+def test_notebook_and_command_line_give_the_same_mark(
+    name: str, cells: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(grade, monkeypatch)
     answers = {
         "right": list_head(),
         "stub": stub_answer(EXERCISE),

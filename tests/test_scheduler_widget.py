@@ -5,8 +5,10 @@ import threading
 import ipywidgets
 import loops
 import pytest
+from classics import CLASSICS, found
 from clicking import everything, find, press, shown
 
+from kwlab.explore.game import follow
 from kwlab.museum import exhibit
 from kwlab.widgets.player import Player
 from kwlab.widgets.scheduler import BeTheScheduler
@@ -31,6 +33,20 @@ def test_the_learner_makes_the_lost_wakeup_happen() -> None:
     assert player.at == len(player.trace.steps) - 1
     press(find(player, "start"))
     assert player.at == 0
+
+
+@pytest.mark.parametrize(("scenario", "kind"), CLASSICS.values(), ids=CLASSICS)
+def test_a_classic_bug_is_won_by_the_buttons_along_the_explorers_schedule(scenario, kind: str) -> None:
+    play = BeTheScheduler(scenario)
+    clicks = follow(play.game, found(scenario))
+    assert clicks is not None
+    assert len(clicks) <= 12
+    for number, task in enumerate(clicks, 1):
+        assert not play.game.won
+        press(find(play, f"▶ {play.game.trace().name_of(task)}"))
+        assert play.game.clicks == clicks[:number]
+    assert f"You made it go wrong in {len(clicks)} clicks; " in said(play)
+    assert f"<div>{kind.capitalize()}: " in said(play)
 
 
 def test_a_longer_way_is_held_against_the_shortest() -> None:

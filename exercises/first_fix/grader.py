@@ -12,6 +12,8 @@ from kwlab import (
     kthread_worker_fn,
     wait_for_completion,
 )
+from kwlab.explore import join
+from kwlab.explore.quiet import settle
 from kwlab.grade.testing import FATAL, Boxed, Functions, points, promise
 
 
@@ -33,6 +35,7 @@ def one_work(answer: Functions) -> None:
 def two_clients(answer: Functions) -> None:
     """Main and a second thread queue one work each with queue_one(); main waits for both and stops the thread."""
     worker, done = new_worker(), init_completion("a work has run")
+    settle()  # one_work has what can come while the thread begins
     works = [DEFINE_KTHREAD_WORK(lambda work: complete(done)) for _ in range(2)]
 
     def client(work: object) -> int:
@@ -43,7 +46,7 @@ def two_clients(answer: Functions) -> None:
     answer.queue_one(worker, works[0])
     for _ in works:
         wait_for_completion(done)
-    kthread_stop(second)
+    join(second)
     kthread_stop(worker.task)
 
 

@@ -24,6 +24,7 @@ from kwlab import (
     wake_up_process,
 )
 from kwlab.explore import join
+from kwlab.explore.quiet import settle
 from kwlab.grade.testing import FATAL, Boxed, Functions, points, promise
 
 
@@ -68,12 +69,10 @@ class Scene:
         if started:
             wake_up_process(self.task)
 
-    def work(self, name: str, gate: Any = None, begun: Any = None) -> KthreadWork:
-        """A work that notes its name; waits for `gate` before it ends, and tells by `begun` that it has begun."""
+    def work(self, name: str, gate: Any = None) -> KthreadWork:
+        """A work that notes its name; it waits for `gate` before that."""
 
         def note(work: KthreadWork) -> None:
-            if begun is not None:
-                complete(begun)
             if gate is not None:
                 wait_for_completion(gate)
             self.ran.append(name)
@@ -117,10 +116,10 @@ def flush_waits_for_no_more(answer: Functions) -> None:
 def flush_running(answer: Functions) -> None:
     """A runs and waits at a gate, B is queued and waits at another; main calls flush_work(A), a client lets A go on."""
     scene = Scene()
-    gate_a, gate_b, begun = init_completion("gate of A"), init_completion("gate of B"), init_completion("A has begun")
-    first, second = scene.work("A", gate_a, begun), scene.work("B", gate_b)
+    gate_a, gate_b = init_completion("gate of A"), init_completion("gate of B")
+    first, second = scene.work("A", gate_a), scene.work("B", gate_b)
     scene.queue(first, second)
-    wait_for_completion(begun)
+    settle()
     opener = kthread_run(lambda data: complete(gate_a) or 0, None, "opener")
     answer.flush_work(first)
     promise(scene.ran[:1] == ["A"], "too early", "flush_work(A) came back while A was running")
@@ -132,10 +131,10 @@ def flush_running(answer: Functions) -> None:
 def flush_running_and_pending(answer: Functions) -> None:
     """A runs and is queued once more; main calls flush_work(A)."""
     scene = Scene()
-    gate, begun = init_completion("gate of A"), init_completion("A has begun")
-    first = scene.work("A", gate, begun)
+    gate = init_completion("gate of A")
+    first = scene.work("A", gate)
     scene.queue(first)
-    wait_for_completion(begun)
+    settle()
     scene.queue(first)
     complete(gate)
     complete(gate)
@@ -165,10 +164,10 @@ def flush_idle(answer: Functions) -> None:
 def cancel_pending(answer: Functions) -> None:
     """B waits at a gate and A is queued behind it; main calls cancel_work(A), then opens the gate."""
     scene = Scene()
-    gate, begun = init_completion("gate of B"), init_completion("B has begun")
-    first, other = scene.work("A"), scene.work("B", gate, begun)
+    gate = init_completion("gate of B")
+    first, other = scene.work("A"), scene.work("B", gate)
     scene.queue(other)
-    wait_for_completion(begun)
+    settle()
     scene.queue(first)
     cancelled = answer.cancel_work(first)
     promise(cancelled is True, "returns", f"A was pending, and cancel_work(A) returned {cancelled!r}")
@@ -182,10 +181,10 @@ def cancel_pending(answer: Functions) -> None:
 def cancel_running(answer: Functions) -> None:
     """A runs and waits at a gate that a client opens; main calls cancel_work(A)."""
     scene = Scene()
-    gate, begun = init_completion("gate of A"), init_completion("A has begun")
-    first = scene.work("A", gate, begun)
+    gate = init_completion("gate of A")
+    first = scene.work("A", gate)
     scene.queue(first)
-    wait_for_completion(begun)
+    settle()
     opener = kthread_run(lambda data: complete(gate) or 0, None, "opener")
     cancelled = answer.cancel_work(first)
     promise(cancelled is False, "returns", f"A was running, not pending, and cancel_work(A) returned {cancelled!r}")

@@ -24,6 +24,7 @@ from kwlab import (
     wake_up_process,
 )
 from kwlab.explore import join
+from kwlab.explore.quiet import settle
 from kwlab.grade.testing import FATAL, Boxed, Functions, points, promise
 
 
@@ -88,6 +89,7 @@ def plain_race(answer: Functions) -> None:
 def race(queue: Any) -> None:
     ran: list[str] = []
     worker, done = new_worker(), init_completion("A has run")
+    settle()  # two_works has what can come while the thread begins
     work = noting("A", ran, done)
     returned: list[Any] = []
     other = kthread_run(lambda data: returned.append(queue(worker, work)) or 0, None, "client")

@@ -9,10 +9,13 @@ from kwlab import (
     Struct,
     Task,
     TimerList,
+    complete,
     container_of,
     freed,
+    init_completion,
     jiffies,
     kfree,
+    kthread_cancel_delayed_work_sync,
     kthread_cancel_work_sync,
     kthread_destroy_worker,
     kthread_init_delayed_work,
@@ -21,12 +24,13 @@ from kwlab import (
     kthread_queue_work,
     kthread_run,
     kthread_run_worker,
-    kthread_stop,
     mod_timer,
     timer_delete_sync,
     timer_setup,
+    wait_for_completion,
 )
-from kwlab.explore.quiet import settle
+from kwlab.explore import join
+from kwlab.explore.quiet import served, settle
 from kwlab.grade.testing import FATAL, Boxed, Functions, points, promise
 
 WRONG = (*FATAL, "kernel warning", "work left behind", "exception", "order")
@@ -73,26 +77,46 @@ def ticking(answer: Functions) -> None:
 
 
 def polling(answer: Functions) -> None:
-    """A delayed work queues itself again whenever it runs; main calls remove_polling()."""
-    demo = new_demo()
+    """A delayed work that queues itself again is about to run; main calls remove_polling()."""
+    demo, gate = new_demo(), init_completion("the work has begun")
 
     def again(work: KthreadWork) -> None:
         device = container_of(container_of(work, KthreadDelayedWork, "work"), Demo, "poll")
         device.count += 1
-        if device.count < 2:
+        if device.count == 1:
+            wait_for_completion(gate)
             kthread_queue_delayed_work(device.worker, device.poll, 1)
 
     kthread_init_delayed_work(demo.poll, again)
     kthread_queue_delayed_work(demo.worker, demo.poll, 0)
+    settle()
+    complete(gate)
     answer.remove_polling(demo)
     promise(freed(demo), "freed", "remove_polling() came back, and the device was not freed")
+
+
+def disarm(timer: TimerList) -> bool:
+    """timer_delete_sync(), of the only timer there is."""
+    was_pending = timer_delete_sync(timer)
+    served()
+    return was_pending
+
+
+def cancel_delayed(delayed: KthreadDelayedWork) -> bool:
+    """kthread_cancel_delayed_work_sync(), of the only delayed work there is."""
+    was_pending = kthread_cancel_delayed_work_sync(delayed)
+    served()
+    return was_pending
+
+
+GIVEN = {"timer_delete_sync": disarm, "kthread_cancel_delayed_work_sync": cancel_delayed}
 
 
 LINES = {
     "A": lambda demo: kthread_destroy_worker(demo.worker),
     "B": kfree,
-    "C": lambda demo: timer_delete_sync(demo.timer),
-    "D": lambda demo: kthread_stop(demo.irq),
+    "C": lambda demo: disarm(demo.timer),
+    "D": lambda demo: join(demo.irq),
     "E": lambda demo: kthread_cancel_work_sync(demo.work),
 }
 
@@ -150,31 +174,31 @@ def one_less_interrupt(answer: Functions) -> None:
 @points(3, part=1, caps=True)
 def test_nothing_is_used_when_it_is_gone(answer: Boxed) -> None:
     """`remove_ticking` leaves nobody behind who could still use the worker, the work or the device."""
-    answer.explore(ticking).excludes(*WRONG)
+    answer.explore(ticking, GIVEN).excludes(*WRONG)
 
 
 @points(2, part=1)
 def test_it_ends_the_thread(answer: Boxed) -> None:
     """When it returns, the worker's thread has ended."""
-    answer.explore(ticking).excludes("thread left behind")
+    answer.explore(ticking, GIVEN).excludes("thread left behind")
 
 
 @points(1, part=1)
 def test_it_frees_the_device(answer: Boxed) -> None:
     """When it returns, the device has been freed."""
-    answer.explore(ticking).excludes("freed")
+    answer.explore(ticking, GIVEN).excludes("freed")
 
 
 @points(3, part=2, caps=True)
 def test_the_poll_is_over(answer: Boxed) -> None:
     """`remove_polling` ends a delayed work that queues itself: no timer and no work is left."""
-    answer.explore(polling).excludes(*WRONG)
+    answer.explore(polling, GIVEN).excludes(*WRONG)
 
 
 @points(2, part=2)
 def test_thread_and_device_are_gone(answer: Boxed) -> None:
     """When it returns, the thread has ended and the device has been freed."""
-    answer.explore(polling).excludes("freed", "thread left behind")
+    answer.explore(polling, GIVEN).excludes("freed", "thread left behind")
 
 
 @points(1, part=3)

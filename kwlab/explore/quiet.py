@@ -9,7 +9,7 @@ from kwlab.runtime.model_clock import Device, ModelClock
 from kwlab.runtime.model_objects import ModelTask
 from kwlab.runtime.model_ops import DEVICE, LOCK, SCHEDULE, WAIT
 
-__all__ = ["Quiet", "SteppedModelClock", "stepped"]
+__all__ = ["Quiet", "Served", "SteppedModelClock", "served", "settle", "stepped"]
 
 
 class Quiet(Device):
@@ -19,6 +19,15 @@ class Quiet(Device):
 
     def ready(self) -> bool:
         return not any(_can_go_on(task) for task in self.runtime.live if task.target is not self)
+
+
+class Served(Device):
+    """Ready when the timer interrupt is not under way; whether a timer is armed is another question."""
+
+    name = "timer served"
+
+    def ready(self) -> bool:
+        return all(task.op == DEVICE for task in self.runtime.live if task.name == ModelClock.name)
 
 
 def _can_go_on(task: ModelTask) -> bool:
@@ -62,3 +71,13 @@ def settle() -> None:
     """In a scenario under the model: wait until nobody else can go on."""
     runtime = local.task.runtime
     runtime.announce(DEVICE, Quiet(runtime))
+
+
+def served() -> None:
+    """In a scenario under the model: wait until no timer interrupt is under way.
+
+    An interrupt looks once more before it ends. Where no timer is left it finds nothing, whenever that is, so to wait
+    here leaves nothing out, and spares a search all the ways in which that look could come later.
+    """
+    runtime = local.task.runtime
+    runtime.announce(DEVICE, Served(runtime))

@@ -4,6 +4,7 @@
     reference.py     the notebook with the right answer in it, as cells; solutions stand between marks
     ID.ipynb         what the learner opens: made from reference.py, never written by hand
     grader.py        pytest: a test, its points, its sentence; runs apart from the answer
+    hidden.py        what the grader needs and a learner should find out alone (packed for the student edition)
     probe.py         what the grader may ask of an answer; runs beside the answer (not for explored exercises)
     mutants/*.py     wrong answers that a learner would write, each naming the test that must catch it
 

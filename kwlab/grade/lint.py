@@ -5,11 +5,15 @@ The cheap questions are read off the files; the others grade the stub, the refer
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
+from kwlab.grade.answer import Answer
 from kwlab.grade.exercise import Exercise, ExerciseError
+from kwlab.grade.mark import Mark
 from kwlab.grade.reference import marks, mutants, notebook, reference_answer, serialised, stub_answer
-from kwlab.grade.run import GradingError, grade
+from kwlab.grade.run import HARD_STOP, GradingError
+from kwlab.grade.warm import WarmReferee
 
 __all__ = ["MUTANTS", "TIERS", "faults", "faults_of_all", "faults_of_files", "faults_of_marks"]
 
@@ -113,15 +117,20 @@ def _faults_of_notebook(exercise: Exercise) -> Iterator[str]:
 
 def faults_of_marks(exercise: Exercise) -> Iterator[str]:
     """What grading shows: the stub gets nothing, the reference everything, each mutant fails where it must."""
-    mark = grade(exercise, stub_answer(exercise))
+    with WarmReferee() as referee:
+        yield from _faults_of_marks(exercise, partial(referee.grade, exercise, hard_stop=HARD_STOP))
+
+
+def _faults_of_marks(exercise: Exercise, grade: Callable[[Answer], Mark]) -> Iterator[str]:
+    mark = grade(stub_answer(exercise))
     if mark.points:
         given = ", ".join(score.name for score in mark.scores if score.points)
         yield f"{exercise.id}: the stub gets {mark.points} points ({given})"
-    mark = grade(exercise, reference_answer(exercise))
+    mark = grade(reference_answer(exercise))
     if not mark.solved:
         yield f"{exercise.id}: the reference gets {mark.points} of {mark.maximum} points:\n{mark.text()}"
     for mutant in mutants(exercise):
-        mark = grade(exercise, mutant.answer)
+        mark = grade(mutant.answer)
         if mark.problems:
             yield f"{exercise.id}: mutant {mutant.name} is no answer: {mark.problems[0].sentence}"
         elif mark.score(mutant.test).outcome != "failed":

@@ -20,6 +20,7 @@ import gc
 import importlib.util
 import json
 import os
+import random
 import sys
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from pathlib import Path
@@ -117,9 +118,16 @@ class Referee:
     """The pytest plugin: gives tests their box, and turns their outcomes into scores."""
 
     def __init__(
-        self, exercise: Exercise, answer: Answer, seed: str, until: float, only: Collection[str] | None = None
+        self,
+        exercise: Exercise,
+        answer: Answer,
+        seed: str,
+        until: float,
+        only: Collection[str] | None = None,
+        order: int | None = None,
     ) -> None:
-        self.exercise, self.answer, self.seed, self._only = exercise, answer, seed, only
+        self.exercise, self.answer, self.seed = exercise, answer, seed
+        self._only, self._order = only, order
         self.probes = standin if exercise.explored else _module(exercise.probe)
         self.conversation = Conversation(
             answer, {name for part in exercise.parts for name in part.functions}, self._error
@@ -204,6 +212,8 @@ class Referee:
                 self._note(item, Failed(outcome="not run"))
             else:
                 runnable.append(item)
+        if self._order is not None:
+            random.Random(self._order).shuffle(runnable)
         items[:] = runnable
 
     @pytest.hookimpl(wrapper=True)
@@ -264,13 +274,20 @@ def _module(file: Path) -> ModuleType:
     return module
 
 
-def judge(exercise: Exercise, answer: Answer, seed: str, until: float, only: Collection[str] | None = None) -> Mark:
+def judge(
+    exercise: Exercise,
+    answer: Answer,
+    seed: str,
+    until: float,
+    only: Collection[str] | None = None,
+    order: int | None = None,
+) -> Mark:
     """The mark of `answer`. Only for a process of its own: it forks, and adopts and ends what it finds below it.
 
     `seed` is the learner's, `until` when the time is over (`time.monotonic`); a little later it is ended from outside.
-    `only`: the names of the tests to be run, where not all are wanted.
+    `only`: the names of the tests to be run, where not all are wanted; `order` shuffles them.
     """
-    referee = Referee(exercise, answer, seed, until, only)
+    referee = Referee(exercise, answer, seed, until, only, order)
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", os.devnull, "--noconftest", "-s"]
     # These two collect all garbage before they end, and an answer's is not here.
     options += ["-p", "no:unraisableexception", "-p", "no:threadexception"]
@@ -307,6 +324,6 @@ def _judge_and_write(request: dict[str, Any], result: int) -> None:
     exercise = load(Path(request["folder"]))
     os.chdir(exercise.folder)
     answer = Answer(exercise.id, {int(part): source for part, source in request["parts"].items()})
-    mark = judge(exercise, answer, request["seed"], request["until"], request.get("tests"))
+    mark = judge(exercise, answer, request["seed"], request["until"], request.get("tests"), request.get("order"))
     with os.fdopen(result, "w", encoding="utf-8") as pipe:
         json.dump(mark.to_dict(), pipe)

@@ -1,9 +1,13 @@
-"""The student edition: the course's tree without solutions, mutants and tests; without graders, if they are private."""
+"""The student edition: the course's tree without solutions, mutants and tests; without graders, if they are private.
+
+What an exercise hides is packed (`kwlab.grade.hidden`).
+"""
 
 import shutil
 from pathlib import Path
 
 from kwlab.grade.exercise import COURSE, ExerciseError, all_exercises
+from kwlab.grade.hidden import HIDDEN, PACKED, pack
 
 __all__ = ["release"]
 
@@ -38,4 +42,6 @@ def release(target: Path, *, graders: bool = True) -> list[str]:
         for name in (exercise.notebook.name, *_HANDED_OUT[: None if graders else 1]):
             if (exercise.folder / name).exists():
                 shutil.copy2(exercise.folder / name, folder / name)
+        if graders and (exercise.folder / HIDDEN).exists():
+            (folder / PACKED).write_text(pack((exercise.folder / HIDDEN).read_text(encoding="utf-8")), encoding="ascii")
     return [exercise.id for exercise in exercises]

@@ -21,6 +21,9 @@ __all__ = ["HARD_STOP", "GradingError", "grade"]
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from kwlab.grade.referee import main; main(int(sys.argv[2]))"
 
 
+HASH_SEED = 0
+
+
 class GradingError(Exception):
     """No mark could be given, and it is not the answer's doing (a defect of the grader, or a machine without fork)."""
 
@@ -92,8 +95,8 @@ def source() -> Path:
     return Path(kwlab.grade.__file__).resolve().parents[2]
 
 
-def environment() -> dict[str, str]:
+def environment(hash_seed: int = HASH_SEED) -> dict[str, str]:
     """Nothing of the caller's that could change a mark, and no secret of theirs: a box inherits it."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    fixed = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    fixed = {"PYTHONHASHSEED": str(hash_seed), "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return kept | fixed | {"LANG": "C.UTF-8", "PYTHONUTF8": "1"}

@@ -18,7 +18,7 @@ from kwlab.grade.answer import Answer
 from kwlab.grade.exercise import Exercise
 from kwlab.grade.limits import SPARE
 from kwlab.grade.mark import Mark
-from kwlab.grade.run import GradingError, environment, source
+from kwlab.grade.run import HASH_SEED, GradingError, environment, source
 
 __all__ = ["WarmReferee"]
 
@@ -28,9 +28,13 @@ PATIENT = 60.0  # seconds for one answer: nobody waits for it, and the machine h
 
 
 class WarmReferee:
-    """Give marks one after the other; for one thread. A context manager: at its end the process is gone."""
+    """Give marks one after the other; for one thread. A context manager: at its end the process is gone.
 
-    def __init__(self) -> None:
+    `hash_seed` is another than marks are given with, to show that they do not depend on it.
+    """
+
+    def __init__(self, hash_seed: int = HASH_SEED) -> None:
+        self._hash_seed = hash_seed
         self._process: subprocess.Popen[str] | None = None
         self._replies = -1
         self._rest = b""
@@ -44,8 +48,8 @@ class WarmReferee:
     def grade(
         self, exercise: Exercise, answer: Answer, *, seed: str = "", hard_stop: float = PATIENT, **options: Any
     ) -> Mark:
-        """As `kwlab.grade.run.grade`. `options`: ``switch_interval``, to show that a mark does not depend on it, and
-        ``tests``, the names of those to be run; the others are "not run"."""
+        """As `kwlab.grade.run.grade`. `options`: ``tests``, the names of those to be run, the others are "not run"; and
+        two on which a mark must not depend: ``switch_interval``, and ``order``, a number that shuffles the tests."""
         request = {"folder": str(exercise.folder), "parts": answer.parts, "seed": seed, "hard_stop": hard_stop}
         request |= options
         try:
@@ -79,7 +83,7 @@ class WarmReferee:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs],
-                env=environment(),
+                env=environment(self._hash_seed),
                 start_new_session=True,
                 text=True,
             )
