@@ -16,7 +16,11 @@ import pytest
 from conftest import ROOT
 from lab import Lab, browsing, promised, run_all
 
+from kwlab.grade.answer import marker
 from kwlab.grade.copies import update
+from kwlab.grade.exercise import find
+from kwlab.grade.progress import FILE
+from kwlab.grade.reference import reference_answer
 from kwlab.host.structs import STRUCTS
 from kwlab.widgets.answers import kept_answers
 from tools.notebooks import course_notebooks, exercise_notebooks, read
@@ -38,6 +42,12 @@ OUTPUTS = """() => window.book.content.widgets
   .filter(cell => cell.model.type === 'code')
   .map(cell => ({source: cell.model.sharedModel.getSource(), number: cell.model.executionCount,
                  outputs: cell.model.outputs.toJSON()}))"""
+# The paths, in the learner's folder, of the files that the links of the notebook lead to.
+LINKS = """() => [...window.book.node.querySelectorAll('.jp-RenderedMarkdown a[target=_blank]')]
+  .map(link => new URL(link.href)).filter(url => url.origin === window.location.origin)
+  .map(url => decodeURIComponent(url.pathname).replace('/files/', ''))"""
+ANSWER = """({marker, source}) => window.book.content.widgets
+  .find(cell => cell.model.sharedModel.getSource().startsWith(marker)).model.sharedModel.setSource(source)"""
 ASK = """async ({code, expression}) => {
   const kernel = window.book.sessionContext.session.kernel;
   const future = kernel.requestExecute(
@@ -82,12 +92,13 @@ class Book:
             if one["kind"] == kind:
                 yield Widget(self, number)
 
-    def close(self) -> None:
-        """As a learner goes on: the notebook saved, its kernel shut down, its tab closed."""
-        promised(self.page, "() => window.jupyterapp.commands.execute('docmanager:save')")
-        promised(self.page, "() => window.book.sessionContext.shutdown()")
-        self.page.evaluate("window.book.close()")
-        self.page.wait_for_function("window.book.isDisposed")
+
+def leave(page: Any) -> None:
+    """As a learner goes on: the notebook saved, its kernel shut down, its tab closed."""
+    promised(page, "() => window.book.context.save()")
+    promised(page, "() => window.book.sessionContext.shutdown()")
+    page.evaluate("window.book.close()")
+    page.wait_for_function("window.book.isDisposed")
 
 
 class Widget:
@@ -169,7 +180,7 @@ def book(request: pytest.FixtureRequest, page: Any, lab: Lab) -> Iterator[Book]:
     yield book
     if SHOTS:
         photograph(book, Path(SHOTS))
-    book.close()
+    leave(page)
     assert json.loads(lab.get("/api/kernels")) == []
 
 
@@ -232,6 +243,55 @@ def test_every_cell_runs_and_everything_is_rendered(book: Book) -> None:
             assert len(book.page.evaluate(LABELS, cell["number"])) == labels
             pictures += labels
     assert pictures
+
+
+@holding()
+def test_every_link_leads_to_what_the_learner_has(book: Book) -> None:
+    """In the learner's folder, where JupyterLab looks for it, and not only in the course's."""
+    targets = book.page.evaluate(LINKS)
+    assert targets
+    for target in set(targets):
+        assert json.loads(book.lab.get(f"/api/contents/{target}", "content=0"))["type"] == "notebook"
+
+
+def test_a_link_opens_the_next_notebook_beside_this_one(page: Any, lab: Lab) -> None:
+    first, second = (path.relative_to(ROOT).as_posix() for path in BOOKS[:2])
+    promised(page, OPEN, first)
+    page.wait_for_function(READY)
+    link = page.locator(f".jp-RenderedMarkdown a[href*='/files/{second}']").last
+    link.click()
+    page.wait_for_function("path => window.jupyterapp.shell.currentWidget?.context?.path === path", arg=second)
+    leave(page)
+    page.evaluate("() => { window.book = window.jupyterapp.shell.currentWidget; }")
+    page.wait_for_function(READY)
+    leave(page)
+    assert json.loads(lab.get("/api/kernels")) == []
+
+
+def test_an_exercise_is_passed_without_leaving_jupyterlab(page: Any, lab: Lab) -> None:
+    """Found in the file browser, tried as handed out, answered, checked, and kept as progress."""
+    exercise = find("worker_loop")
+    maximum = sum(part.points for part in exercise.parts)
+    for name in ("exercises", exercise.id, f"{exercise.id}.ipynb"):
+        page.locator(".jp-DirListing-itemText").get_by_text(name, exact=True).dblclick()
+    page.wait_for_function("name => window.jupyterapp.shell.currentWidget?.title.label === name", arg=name)
+    page.evaluate("() => { window.book = window.jupyterapp.shell.currentWidget; }")
+    page.wait_for_function(READY)
+    assert all(f"{exercise.id}: 0 of {maximum} points" in text for text in checked(page))
+    for part, source in reference_answer(exercise).parts.items():
+        page.evaluate(ANSWER, {"marker": marker(exercise.id, part), "source": source})
+    assert f"{exercise.id}: {maximum} of {maximum} points" in checked(page)[-1]
+    assert json.loads((lab.work / FILE).read_text())["exercises"][exercise.id]["solved"]
+    leave(page)
+    assert json.loads(lab.get("/api/kernels")) == []
+
+
+def checked(page: Any) -> list[str]:
+    """Run the notebook in front; what each check() in it says."""
+    run_all(page, 120)
+    cells = page.evaluate(OUTPUTS)
+    assert [one for cell in cells for one in cell["outputs"] if one["output_type"] == "error"] == []
+    return [cell["outputs"][0]["data"]["text/plain"] for cell in cells if cell["source"].startswith("check(")]
 
 
 @holding("Predict")

@@ -394,3 +394,8 @@ def test_the_picture_in_the_readme_is_drawn_by_this_code(project: Path) -> None:
     assert (project / "docs/queue.svg").read_text(encoding="utf-8") == drawn, (
         f"write this into docs/queue.svg:\n{drawn}"
     )
+
+
+def test_the_legend_says_what_the_mark_of_a_preemption_is() -> None:
+    assert ">preempted, and the framed step ran instead<" in lanes_picture(GAP).svg
+    assert "framed" not in lanes_picture(ALONE).svg

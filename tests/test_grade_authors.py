@@ -1,6 +1,7 @@
 """What authors of exercises get: notebooks made from references, and a linter that finds what is not fit."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,15 @@ def test_a_mark_comes_through_json_unchanged_and_shows_text_as_text() -> None:
     assert "<b>" not in one._repr_html_().replace("<p><b>", "")
     assert "It &lt;works&gt;." in mark(score(6), score(0))._repr_html_()
     assert "f(&lt;1&gt;)" in mark(score(6), score(0))._repr_html_()
+
+
+def test_in_a_notebook_the_next_step_stands_before_what_was_searched() -> None:
+    said = replace(score(0), sentence="`<f>` comes back, and `g` too.")
+    shown = replace(mark(said), remarks=("Searched <all> of it", "Searched some"))._repr_html_()
+    assert "<code>&lt;f&gt;</code> comes back, and <code>g</code> too." in shown
+    before, folded = shown.split("<details>")
+    assert "Stuck?" in before
+    assert "<p>Searched &lt;all&gt; of it</p><p>Searched some</p></details>" in folded
 
 
 def test_where_a_test_says_it_caps_the_mark_says_so(tmp_path: Path) -> None:

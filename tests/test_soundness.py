@@ -16,16 +16,19 @@ from kwlab.explore import Options, frames, replay, sleep_sets
 from kwlab.explore import dependency as table
 from kwlab.explore import dpor as dpor_module
 from kwlab.explore import happens_before as order_module
+from kwlab.explore import merging_dpor as graph_module
 from kwlab.explore.bytecode import facts_of
 from kwlab.explore.depth_first import DepthFirst
 from kwlab.explore.dpor import Dpor
 from kwlab.explore.endless import watching
 from kwlab.explore.engine import Search, run_once
 from kwlab.explore.merging import Merging
+from kwlab.explore.merging_dpor import MergingDpor
 from kwlab.explore.races import RaceDetector
 from kwlab.explore.replay import Follow
 from kwlab.explore.sleep_sets import SleepSets
 from kwlab.explore.strategy import NonDeterministicError, Strategy
+from kwlab.explore.trails import Edge, Event
 from kwlab.runtime import model_ops as ops
 from kwlab.runtime.model_guard import guarded
 from kwlab.runtime.model_objects import ModelTask
@@ -38,6 +41,7 @@ REDUCTIONS: dict[str, Callable[[], Strategy]] = {
     "sleep sets": SleepSets,
     "DPOR": Dpor,
     "merging": Merging,
+    "merging with DPOR": MergingDpor,
     "bounding": lambda: DepthFirst(bound=60),
     "bounded merging": lambda: Merging(bound=60),
 }
@@ -324,6 +328,44 @@ def test_a_rule_less_loses_outcomes(rule: str, monkeypatch: pytest.MonkeyPatch) 
     programs = tuple(program for program in programs if everything(program, 6000)[1].complete)
     assert not any(differ(program) for program in programs)
     switch_off(monkeypatch, what, replacement)
+    assert any(differ(program) for program in programs), f"nothing notices that this rule is gone: {rule}"
+
+
+def unlocks_that_hide(event: Event) -> Event:
+    return event._replace(touched=event.touched._replace(writes=event.touched.writes | event.released))
+
+
+def waits_that_are_hidden(event: Event) -> Event:
+    return event._replace(waits=False)
+
+
+# By name: what is done to each step, or another value for a name of the module; programs that notice.
+GRAPH_RULES: dict[str, tuple[str, object, tuple[Program, ...]]] = {
+    "an unlock hides no race of two locks": ("step", unlocks_that_hide, of(22, 82, 292)),
+    "what a wait finds taken and given back": ("step", waits_that_are_hidden, (TAKEN_AND_GIVEN_BACK,)),
+    "what was announced at the end": ("Edge", lambda to, events, pending: Edge(to, events, []), of(184, 230)),
+    "a failure ends what all could do": ("EVERYTHING", (), of(17, 36, 141)),
+    "what a step does besides its operation": ("aside_accesses", lambda op, target: (-1, table.READ), of(163, 333)),
+    "the table": ("accesses_of", without(ops.EXIT), of(3, 17, 56, 81)),
+}
+
+
+@pytest.mark.parametrize("rule", GRAPH_RULES)
+def test_a_rule_of_dpor_on_the_graph_less_loses_outcomes(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    what, replacement, programs = GRAPH_RULES[rule]
+    differ = loses(MergingDpor, 6000)
+    assert not any(differ(program) for program in programs)
+    if what == "step":
+        whole = MergingDpor._complete_event
+
+        def without_the_rule(self: MergingDpor, me: ModelTask) -> None:
+            whole(self, me)
+            assert self._events is not None
+            self._events[-1] = replacement(self._events[-1])  # type: ignore[operator]
+
+        monkeypatch.setattr(MergingDpor, "_complete_event", without_the_rule)
+    else:
+        monkeypatch.setattr(graph_module, what, replacement)
     assert any(differ(program) for program in programs), f"nothing notices that this rule is gone: {rule}"
 
 

@@ -13,6 +13,7 @@ from kwlab import (
     KthreadWorker,
     Struct,
     Worker,
+    complete,
     init_completion,
     kthread_cancel_work_sync,
     kthread_destroy_worker,
@@ -28,6 +29,7 @@ from kwlab import (
     raw_spin_lock_init,
     schedule,
     set_current_state,
+    wait_for_completion,
 )
 from kwlab.explore import Options, ScheduleError, Trace, check, join, record, replay
 from kwlab.explore.trace_format import TaskState, Wakeup, WorkerState
@@ -91,6 +93,19 @@ def test_a_trace_survives_json(exhibit: Any) -> None:
     stored = json.loads(json.dumps(trace.to_dict()))
     assert stored["format"] == "kwlab-trace 1"
     assert Trace.from_dict(stored) == trace
+
+
+def test_a_completion_whose_name_is_several_words_is_quoted() -> None:
+    def scenario() -> None:
+        complete(init_completion())
+        wait_for_completion(init_completion("A has run"))
+
+    verdict = check(scenario)
+    assert verdict.bug is not None
+    assert verdict.bug.sentence == 'main waits for completion "A has run"'
+    trace = verdict.trace()
+    assert trace.steps[-1].state.tasks[0].doing == 'waits for completion "A has run"'
+    assert sentences(trace)[-1].endswith('waits for completion "A has run"')
 
 
 @pytest.mark.parametrize(

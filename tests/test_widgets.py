@@ -147,7 +147,7 @@ def test_held_waited_for_and_full_it_ends_all_the_same(live: LiveQueue) -> None:
     assert live.stage.started == []
     assert all(one.disabled for one in everything(live) if isinstance(one, ipywidgets.Button))
     live.end()  # again: nothing
-    assert "current_work" in live.picture().label
+    assert live.picture().label == "a worker that was freed"
 
 
 def test_a_cell_that_runs_again_ends_what_it_made_before(live: LiveQueue) -> None:

@@ -2,7 +2,7 @@
 # # Exercise: queue a work
 #
 # **You will be able to** write `kthread_queue_work()`, and say when it may skip the wake-up and why.
-# **Time**: about 45 minutes. **Before**: notebook 04 (queue), and the exercise `worker_loop`.
+# **Time**: about 45 minutes. **Before**: notebook 04 (queue).
 #
 # The other side of the loop. Any number of clients call it at any time, from an interrupt too, so it never sleeps. What
 # you write runs together with the worker's own loop, in every order in which the threads can take their turns.

@@ -2,7 +2,7 @@
 # # Exercise: the loop of the worker
 #
 # **You will be able to** write the loop of a `kthread_worker` in four steps, and say what each line is there for.
-# **Time**: about 90 minutes. **Before**: notebooks 03 to 05, and the exercise `sleep_wake`.
+# **Time**: about 90 minutes. **Before**: notebook 03 and `sleep_wake` (parts 1 and 2), notebook 05 (parts 3 and 4).
 #
 # The article shows the loop like this:
 #

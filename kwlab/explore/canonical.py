@@ -60,7 +60,9 @@ def is_constant_module(name: str) -> bool:
 class Canonical:
     """Writes the list: `begin`, `write` for the roots, `digest`. One for a whole search: it remembers the constants."""
 
-    def __init__(self) -> None:
+    def __init__(self, identities: bool = False) -> None:
+        """`identities`: the keys by which operations collide are part of the list."""
+        self._identities = identities
         # A number is written as bytes, which nothing else is; positive for objects, negative for constants.
         self._constants: dict[int, bytes] = {}
         self._kept: list[Any] = []  # the constants, so that no other object gets the address of one
@@ -147,7 +149,7 @@ class Canonical:
         content = self._describe.get(base, self._scalar) if base is not None else None
         if _is_constant(kind):
             self._constant(kind)
-        slots = _slots(kind)
+        slots = _slots(kind, self._identities)
         has_dict = bool(kind.__dictoffset__)
 
         def describe(value: Any) -> list[Any]:
@@ -412,11 +414,11 @@ def _own_slots(cls: type) -> list[Any]:
     return list({id(held): held for held in found}.values())
 
 
-def _slots(kind: type) -> list[Callable[[Any], Any]]:
+def _slots(kind: type, identities: bool) -> list[Callable[[Any], Any]]:
     # The model's objects name what only says how the execution came here.
     return [
         slot.__get__
         for cls in reversed(kind.__mro__)
         for slot in _own_slots(cls)
-        if slot.__name__ not in vars(cls).get("ABOUT_THE_PAST", ())
+        if slot.__name__ not in vars(cls).get("ABOUT_THE_PAST", ()) or (identities and slot.__name__ == "key")
     ]

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kwlab.explore.bounding import CompleteFirst, IterativeBounding
-from kwlab.explore.dpor import Dpor
 from kwlab.explore.engine import Execution, Options, Scenario, Search, search
 from kwlab.explore.invariants import chosen
+from kwlab.explore.merging_dpor import MergingDpor
 from kwlab.explore.minimise import minimise
 from kwlab.explore.problems import KINDS
 from kwlab.explore.progress import Progress
@@ -78,7 +78,7 @@ def check(
         strategy = IterativeBounding(bound) if bound is not None else CompleteFirst(executions, seconds)
     elif bound is not None:
         raise ValueError("check(bound=..., strategy=...): a strategy has its own bound; give one of the two")
-    if options.memory == "tso" and isinstance(strategy, (Dpor, SleepSets)):
+    if options.memory == "tso" and isinstance(strategy, (SleepSets, MergingDpor)):
         raise ValueError(
             f"check(memory='tso', strategy={type(strategy).__name__}): its table of what can collide knows no store "
             "buffers; take another strategy"

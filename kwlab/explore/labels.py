@@ -7,7 +7,7 @@ from typing import Any
 from kwlab.listhead import ListHead
 from kwlab.struct import Struct, freed
 
-__all__ = ["Labels", "is_worker"]
+__all__ = ["Labels", "is_worker", "waits_for"]
 
 FLUSHES = {"kthread_flush_work": "work", "kthread_flush_worker": "worker"}  # function: what it flushes
 
@@ -20,6 +20,12 @@ def is_worker(thing: Any) -> bool:
         and hasattr(thing, "lock")
         and isinstance(getattr(thing, "work_list", None), ListHead)
     )
+
+
+def waits_for(completion: Any) -> str:
+    """What a task does that waits for `completion`: "waits for completion gate", a name of several words in quotes."""
+    name = completion.name
+    return "waits for completion " + (f'"{name}"' if " " in name else name)
 
 
 class Labels:

@@ -6,7 +6,7 @@ __all__ = ["MEANINGS"]
 MEANINGS = {
     "assertion": "What the scenario insists on does not hold: the steps came in an order that its author forgot.",
     "data race": "Two tasks touch one field with nothing that orders them, and one of them writes: all bets are off.",
-    "deadlock": "Everybody waits, and who could end the wait is among those who wait.",
+    "deadlock": "Who is left waits, and nobody is left who would end the wait.",
     "double run": "A work ran once more than it was queued: two had seen it pending, or it was taken twice.",
     "endless": "The tasks keep each other busy and get nowhere: nothing bounds how often this goes round.",
     "exception": "The code itself failed on this path.",

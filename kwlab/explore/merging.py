@@ -15,7 +15,7 @@ it goes on to the nearest choice that nobody has taken yet, and ends where there
 from collections import deque
 from collections.abc import Iterator
 from heapq import heappop, heappush
-from itertools import cycle
+from itertools import count, cycle
 
 from kwlab.explore.depth_first import guarantee
 from kwlab.explore.patience import Patience
@@ -70,6 +70,7 @@ class Merging:
         self._known: dict[object, State] = {}
         self._spent: dict[tuple[object, int], int] = {}
         self._frontier: list[tuple[int, int, State]] = []  # every state with something untried, the nearest first
+        self._order = count()  # among those that are as near
         self._plan: list[int] = []  # choices that lead to something untried, the next one last
         self._came_from: tuple[State, int] | None = None
         self._visited: dict[State, tuple[int, int]] = {}  # how many choices and steps came before it
@@ -206,10 +207,16 @@ class Merging:
             untried = [me.id]
         else:
             untried = [task.id for task in reversed(preferred(enabled, me))]
-        state = State(seen, untried, self._came_from)
+        return self._remember(State(seen, untried, self._came_from))
+
+    def _remember(self, state: State) -> State:
         self._all.append(state)
-        heappush(self._frontier, (state.depth, len(self._all), state))
+        self._open(state)
         return state
+
+    def _open(self, state: State) -> None:
+        """Something is untried in `state`."""
+        heappush(self._frontier, (state.depth, next(self._order), state))
 
     def _way_ahead(self, start: State) -> list[int]:
         """The choices from `start` to the nearest state with something untried, in reverse; [] if none is near."""

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any
 
 from kwlab.errors import ListCorruption, LockingError, UseAfterFree
+from kwlab.explore.labels import waits_for
 from kwlab.explore.places import file_name, innermost
 from kwlab.explore.strategy import NonDeterministicError
 from kwlab.kthread import KTHREAD_SHOULD_STOP
@@ -133,7 +134,7 @@ def _waits(task: ModelTask) -> str:
         owner = task.target.owner
         return f"{task.name} waits for {task.target.name}, held by {owner.name if owner else 'nobody'}"
     if task.op == WAIT:
-        return f"{task.name} waits for completion {task.target.name}"
+        return f"{task.name} {waits_for(task.target)}"
     if task.kthread is not None and not task.kthread.started:
         return f"{task.name} was never woken (state D)"
     return f"{task.name} sleeps in schedule() (state {task_state_to_char(task._state)})"

@@ -8,12 +8,12 @@ itself again, a task that looks again and again until another has done its part.
 from collections import deque
 from typing import Any
 
-__all__ = ["fair_round"]
+__all__ = ["fair_round", "strongly_connected"]
 
 
 def fair_round(root: Any) -> tuple[Any, list[int]] | None:
     """A state and the choices of a fair round from there; None if there is none. `root`: a `State` of the search."""
-    for part in _strongly_connected(root):
+    for part in strongly_connected(root):
         inside = set(part)
         edges = [(state, number, to) for state in part for number, to in state.following.items() if to in inside]
         able = {entry >> 8 for state in part for entry in state.seen}
@@ -53,7 +53,7 @@ def _way(start: Any, inside: set[Any], last: Any) -> tuple[list[int], Any]:
                 waiting.append(to)
 
 
-def _strongly_connected(root: Any) -> list[list[Any]]:
+def strongly_connected(root: Any) -> list[list[Any]]:
     """The strongly connected parts of the graph (Tarjan 1972, without recursion)."""
     index: dict[Any, int] = {}
     low: dict[Any, int] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kwlab.explore.labels import waits_for
 from kwlab.explore.trace_format import WorkerState
 from kwlab.kthread import KTHREAD_SHOULD_PARK, KTHREAD_SHOULD_STOP
 from kwlab.runtime.model import ModelRuntime
@@ -150,7 +151,7 @@ def afterwards(task: ModelTask) -> str:
     if task.op == LOCK and task.target.owner is not None:
         return f"now it waits for {task.target.name}, held by {task.target.owner.name}"
     if task.op == WAIT and not task.target.count:
-        return f"now it waits for completion {task.target.name}"
+        return f"now it {waits_for(task.target)}"
     if task.op == SCHEDULE and task._state and not task.is_device:
         return f"now it sleeps ({task_state_to_char(task._state)})"
     return ""

@@ -10,7 +10,9 @@ from kwlab.explore.strategy import non_deterministic, preferred, signature
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
 
-__all__ = ["Node", "SleepSets"]
+__all__ = ["UP_TO_ORDER", "Node", "SleepSets"]
+
+UP_TO_ORDER = "all interleavings, up to the order of steps that cannot notice each other"
 
 
 class Node:
@@ -137,4 +139,4 @@ class SleepSets:
         """The execution is over."""
 
     def guarantee(self) -> str:
-        return "all interleavings, up to the order of steps that cannot notice each other"
+        return UP_TO_ORDER

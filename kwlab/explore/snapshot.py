@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from kwlab.explore.labels import Labels, is_worker
+from kwlab.explore.labels import Labels, is_worker, waits_for
 from kwlab.explore.places import Places
 from kwlab.explore.trace_format import Place, State, TaskState, Wakeup, WorkerState
 from kwlab.listhead import ListHead
@@ -70,7 +70,7 @@ class Snapshots:
         if op == LOCK and task.target.owner is not None:
             return TaskState(letter, f"waits for lock {task.target.name} held by {task.target.owner.name}", place, held)
         if op == WAIT and not task.target.count:
-            return TaskState("D", f"waits for completion {task.target.name}", place, held)
+            return TaskState("D", waits_for(task.target), place, held)
         if op == SCHEDULE and task._state:
             started = task.kthread is None or task.kthread.started
             return TaskState(letter, "sleeps" if started else "never woken", place, held)

@@ -19,11 +19,16 @@ __all__ = ["StateKeys"]
 
 
 class StateKeys:
-    """Makes keys. `opaque` says why some states had none."""
+    """Makes keys. `opaque` says why some states had none.
 
-    def __init__(self) -> None:
+    `identities`: states that differ only in the keys by which operations collide (`ModelRuntime.new_key`) are told
+    apart, too, so that what was noted by key on one way to a state holds on every other.
+    """
+
+    def __init__(self, identities: bool = False) -> None:
         self.opaque: dict[str, None] = {}
-        self._canonical = Canonical()
+        self._identities = identities
+        self._canonical = Canonical(identities)
         self._runtime: ModelRuntime | None = None
         self._frames: dict[int, tuple[int, list[Suspended]]] = {}
         if not READABLE:
@@ -60,6 +65,9 @@ class StateKeys:
         canonical.write([runtime.clock, runtime.timer_base, runtime._freeze.word, runtime.result])
         canonical.write([extra() for extra in runtime.extra_state])
         canonical.write([len(lines), *lines, len(notes), *notes])
+        if self._identities:
+            fields = [part for entry in runtime.field_keys() for part in entry]
+            canonical.write([runtime.keys, *(task.key for task in runtime.all_tasks), *fields])
         return canonical.digest()
 
     def _chain(self, task: ModelTask, me: ModelTask) -> list[Suspended]:

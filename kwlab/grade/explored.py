@@ -100,7 +100,8 @@ class Found:
 
     def sentence(self) -> str:
         """What was searched, and how completely."""
-        how = f"{self.executions:,} executions, {MEMORY_MODELS[self.memory]} memory, data races looked for in each"
+        count = f"{self.executions:,} execution{'' if self.executions == 1 else 's'}"
+        how = f"{count}, {MEMORY_MODELS[self.memory]} memory, data races looked for in each"
         return f"Searched {self.guarantee} ({how}): {self.title}"
 
 

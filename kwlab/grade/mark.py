@@ -4,6 +4,7 @@ The same text always gets an equal `Mark`: nothing in it depends on the clock, t
 """
 
 import html
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -186,7 +187,10 @@ class Mark:
             rows.append(f'<tr><th colspan="3" style="text-align:left">{html.escape(self._heading(part))}</th></tr>')
             rows += [_row(score) for score in self._shown(part)]
         problems = "".join(f"<p><b>First:</b> {html.escape(fault)}</p>" for fault in self.faults())
-        ends = "".join(f"<p>{html.escape(line)}</p>" for line in (*self.remarks, self.next_step()))
+        searched = "".join(f"<p>{html.escape(line)}</p>" for line in self.remarks)
+        ends = f"<p>{html.escape(self.next_step())}</p>"
+        if searched:
+            ends += f"<details><summary>What this check searched, and how far</summary>{searched}</details>"
         return (
             f"<div><p><b>{html.escape(self.exercise)}: {self.points} of {self.maximum} points</b></p>{problems}"
             f'<table aria-label="points per test of {html.escape(self.exercise)}">{"".join(rows)}</table>{ends}</div>'
@@ -202,5 +206,10 @@ def _row(score: Score) -> str:
     return (
         f"<tr><td>{SIGNS[score.outcome]} {WORDS[score.outcome]}</td>"
         f'<td style="text-align:right">{score.points}/{score.maximum}</td>'
-        f'<td style="text-align:left">{html.escape(score.sentence)}{more}</td></tr>'
+        f'<td style="text-align:left">{_with_code(score.sentence)}{more}</td></tr>'
     )
+
+
+def _with_code(sentence: str) -> str:
+    """As HTML, with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(sentence))

@@ -79,7 +79,8 @@ class ModelRuntime:
         self.limit = limit
         self.observer = observer
         self.warnings_end = warnings_end
-        self.new_key = count(0, KEYS).__next__
+        self.keys = count(0, KEYS)
+        self.new_key = self.keys.__next__
         self.key = self.new_key()  # of the task list
         self.on_deadlock: Literal["raise", "wait"] = "wait"
         self.timer_base: Any = None
@@ -359,6 +360,10 @@ class ModelRuntime:
         """The running task does `op` without being asked for: it is part of the step that it is in."""
         if self.running is not None:
             self.asides.append((op, target))
+
+    def field_keys(self) -> list[tuple[int, Any, str]]:
+        """All keys of fields given so far, with struct and field, in their order."""
+        return sorted((key, struct, field) for (_, field), (key, struct) in self._field_keys.items())
 
     def field_key(self, struct: Any, field: str) -> int:
         """The key of a struct's field. (The struct is kept: a number of `id` must not come again.)"""

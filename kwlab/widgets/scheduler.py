@@ -119,7 +119,8 @@ class BeTheScheduler(Pictured):
         if before is not None:
             steps = trace.steps[before:]
             words = f"Click {number}: " + "; then ".join(step.sentence for step in steps[:3])
-            words += f"; and {len(steps) - 3} more steps" if len(steps) > 3 else ""
+            more = len(steps) - 3
+            words += f"; and {more} more step{'s' * (more > 1)}" if more > 0 else ""
             words += "." if self.game.position.over else ". Who goes on?"
         lines = [words] if words else []
         if self.game.won:

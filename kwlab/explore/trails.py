@@ -1,0 +1,177 @@
+"""Which step of a graph of states could have come before an earlier one: races, on all ways through the graph at once.
+
+A step of one execution races with a later one of another task if the two collide (see `dependency`) and no chain of
+other steps puts them in order. In a graph a step is followed by many ways, so from each step a *trail* goes out along
+every one of them. It carries all that matters of the way so far: which tasks know of the step (its own, and whoever
+came after it in the order), what those have touched, and who was the first of the others to move. Where two ways have
+brought the same trail to a state they go on as one. A trail ends where everybody knows of the step, or where whatever
+could race with it would race with a later step first.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from kwlab.explore.dependency import ADD, READ, Accesses
+
+__all__ = ["ALL", "Edge", "Event", "Touched", "Trails"]
+
+NOBODY = -1
+ALL = -1  # as a set
+
+
+class Touched(NamedTuple):
+    """What one or more steps touched: sets of keys, as bit sets, by mode."""
+
+    reads: int
+    adds: int
+    writes: int
+
+    def notices(self, reads: int, adds: int, writes: int) -> bool:
+        """True if one who touches this notices that those were touched (see `dependency`)."""
+        return bool(
+            self.writes & (reads | adds | writes) or self.reads & (adds | writes) or self.adds & (reads | writes)
+        )
+
+
+class Event(NamedTuple):
+    """One step. Sets of tasks are bit sets of their numbers."""
+
+    task: int
+    touched: Touched
+    waits: bool  # a schedule or wait: what made it possible does not hide what it could have come before
+    waiters: int  # the tasks whose `waits` could collide with it
+    released: int  # keys of the locks that were held before it and are not behind it
+    born: int  # the tasks that it made
+
+
+class Edge(NamedTuple):
+    """A choice and the steps that follow without one. `pending`: what is announced and not done where all ends."""
+
+    following: Any  # a state; None: the end
+    events: list[Event]
+    pending: list[tuple[int, Touched]]
+
+
+class Trail(NamedTuple):
+    """What matters of a way that leads on from a step."""
+
+    step: Touched  # what the step touched
+    waiters: int
+    knowing: int  # the tasks that know of the step
+    reads: int  # what they touched since
+    adds: int
+    writes: int
+    released: int  # the locks that they released: an unlock comes before the next lock
+    first: int  # who was the first to move of those that do not know of it
+
+
+class _Mark:
+    """A trail in a state: where it came from, and which tasks are wanted in the states where it began."""
+
+    __slots__ = ("sources", "wanted")
+
+    def __init__(self, source: Any) -> None:
+        self.sources = [source]
+        self.wanted: set[int] = set()
+
+
+class Trails:
+    """All trails. A state has `edges` by number of the chosen task, `alive` (a set of tasks) and `trails`, a dict.
+
+    ``want(state, task)`` is called when `task` should be tried in `state`.
+    """
+
+    def __init__(self, want: Callable[[Any, int], None]) -> None:
+        self._want = want
+        self._fresh: list[tuple[Any, Trail]] = []
+        self._bits: dict[int, int] = {}
+
+    def bit(self, key: int) -> int:
+        """The set of this one key."""
+        return self._bits.setdefault(key, 1 << len(self._bits))
+
+    def touched(self, accesses: Accesses) -> Touched:
+        """`accesses` as sets of keys."""
+        if accesses is None:
+            return Touched(0, 0, ALL)
+        reads = adds = writes = 0
+        for key, mode in accesses:
+            if mode == READ:
+                reads |= self.bit(key)
+            elif mode == ADD:
+                adds |= self.bit(key)
+            else:
+                writes |= self.bit(key)
+        return Touched(reads, adds, writes)
+
+    def add(self, state: Any, number: int, edge: Edge) -> None:
+        """A new edge: its own trail goes out, and those in `state` go on along it."""
+        state.edges[number] = edge
+        first = edge.events[0]
+        trail = Trail(first.touched, first.waiters, 1 << number | first.born, 0, 0, 0, first.released, NOBODY)
+        self._follow(trail, edge, 1, state)
+        for trail, mark in list(state.trails.items()):
+            self._follow(trail, edge, 0, mark)
+
+    def spread(self) -> None:
+        """Let all trails go on as far as the graph is known."""
+        while self._fresh:
+            state, trail = self._fresh.pop()
+            mark = state.trails[trail]
+            for edge in list(state.edges.values()):
+                self._follow(trail, edge, 0, mark)
+
+    def _follow(self, trail: Trail, edge: Edge, start: int, source: Any) -> None:
+        """Along `edge`, from its event number `start`. `source`: a mark, or the state where the trail begins."""
+        step, waiters, knowing, reads, adds, writes, released, first = trail
+        for task, touched, waits, _, unlocked, born in edge.events[start:] if start else edge.events:
+            if not knowing >> task & 1:
+                direct = touched.notices(*step)
+                in_order = touched.notices(reads, adds, writes)
+                if direct and (waits or not in_order):
+                    self._race(source, first if first != NOBODY else task)
+                if not direct and not in_order and not (touched.reads | touched.adds | touched.writes) & released:
+                    if first == NOBODY:
+                        first = task
+                    continue
+                knowing |= 1 << task
+            knowing |= born
+            reads |= touched.reads
+            adds |= touched.adds
+            writes |= touched.writes
+            released |= unlocked
+        for task, touched in edge.pending:
+            if not knowing >> task & 1 and touched.notices(*step):
+                self._race(source, first if first != NOBODY else task)
+        state = edge.following
+        if state is None:
+            return
+        strangers = state.alive & ~knowing
+        if not strangers:
+            return
+        reads &= ~writes
+        adds &= ~writes
+        if not waiters & strangers and not (
+            step.writes & ~writes or step.reads & ~(reads | writes) or step.adds & ~(adds | writes)
+        ):
+            return  # what collides with the step collides with a later one that knows of it
+        trail = Trail(step, waiters, knowing, reads, adds, writes, released & ~writes, first)
+        mark = state.trails.get(trail)
+        if mark is None:
+            state.trails[trail] = _Mark(source)
+            self._fresh.append((state, trail))
+        else:
+            mark.sources.append(source)
+            for task in list(mark.wanted):
+                self._race(source, task)
+
+    def _race(self, source: Any, task: int) -> None:
+        """Want `task` in every state where a trail began that led to `source`."""
+        waiting = [source]
+        while waiting:
+            source = waiting.pop()
+            if not isinstance(source, _Mark):
+                self._want(source, task)
+            elif task not in source.wanted:
+                source.wanted.add(task)
+                waiting += source.sources

@@ -1,0 +1,108 @@
+"""DPOR on the graph of states: how much it tries, and that it needs what it adds to the two."""
+
+import itertools
+from typing import Any
+
+import pytest
+from test_merging import PROGRAMS, a_list_of_arguments, correct_loop, endings, two_loops_over_equal_items
+
+from kwlab import completion_done, cond_resched, init_completion, kthread_run, raw_spin_lock_init
+from kwlab.explore import Options, check, join
+from kwlab.explore.dpor import Dpor
+from kwlab.explore.engine import search
+from kwlab.explore.merging import Merging
+from kwlab.explore.merging_dpor import MergingDpor
+from kwlab.explore.state import StateKeys
+
+
+def effort(works: int, clients: int = 0) -> tuple[int, int]:
+    strategy = MergingDpor()
+    found = search(correct_loop(works, clients), strategy, Options())
+    assert found.complete
+    assert found.bug is None
+    assert strategy.guarantee() == "all interleavings, up to the order of steps that cannot notice each other"
+    assert strategy.opaque == []
+    return found.executions, strategy.states
+
+
+def test_a_complete_search_is_small() -> None:
+    assert effort(2, clients=2)[0] <= 140  # merging alone: 2,304
+    executions = [effort(works)[0] for works in (4, 8, 16)]
+    assert executions[2] <= 360
+    # While the worker is about to wake up, main may have queued any number: at 2n works there are four times as many
+    # such choices, and none of them leads to another. So the growth comes near 4; it cannot stay below 2.5.
+    for few, many in itertools.pairwise(executions):
+        assert many <= 3 * few
+
+
+@pytest.mark.slow
+def test_three_works_and_four_tasks() -> None:
+    assert effort(3, clients=2)[0] <= 470  # merging alone: 5,768
+
+
+def test_on_both_backends_the_same() -> None:
+    results = []
+    for backend in ("greenlet", "thread"):
+        strategy = MergingDpor()
+        found = search(correct_loop(2, 1), strategy, Options(backend=backend))
+        results.append((found.executions, found.steps, strategy.states, found.complete))
+    assert results[0] == results[1]
+
+
+# What these write into their common list, no lock and no other operation puts in order: DPOR cannot notice it.
+UNORDERED = (two_loops_over_equal_items, a_list_of_arguments)
+
+
+@pytest.mark.parametrize("body", [body for body in PROGRAMS if body not in UNORDERED], ids=lambda body: body.__name__)
+def test_it_loses_no_ending_that_dpor_finds(body: Any) -> None:
+    assert endings(body, MergingDpor())[0] == endings(body, Dpor())[0]
+
+
+def goes_round_beside_a_failure() -> None:
+    never, other = init_completion("never"), raw_spin_lock_init("other")
+
+    def fail(_: object) -> None:
+        with other:
+            pass
+        raise AssertionError
+
+    kthread_run(fail, None, "fails")
+    while True:
+        completion_done(never)
+        cond_resched()
+
+
+def test_who_goes_round_does_not_put_off_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = search(goes_round_beside_a_failure, MergingDpor(), Options(limit=400))
+    assert found.bug is not None
+    assert found.bug.kind == "assertion"
+    monkeypatch.setattr(MergingDpor, "_try_everybody_on_rounds", lambda self: None)
+    found = search(goes_round_beside_a_failure, MergingDpor(), Options(limit=400))
+    assert found.bug is None or found.bug.kind != "assertion"
+
+
+def test_states_with_other_keys_are_other_states() -> None:
+    def scenario() -> None:
+        made: dict[str, Any] = {"a": None, "b": None}
+        lock = raw_spin_lock_init("lock")
+
+        def client(name: str) -> None:
+            with lock:
+                made[name] = init_completion(name)
+            with lock:
+                pass
+
+        join(*(kthread_run(client, name, name) for name in "ab"))
+
+    states = []
+    for identities in (False, True):
+        strategy = Merging()
+        strategy._keys = StateKeys(identities)
+        assert search(scenario, strategy, Options()).complete
+        states.append(strategy.states)
+    assert states[0] < states[1]
+
+
+def test_a_weaker_memory_is_refused() -> None:
+    with pytest.raises(ValueError, match="knows no store buffers"):
+        check(lambda: None, strategy=MergingDpor(), memory="tso")
