@@ -62,8 +62,11 @@ def referees() -> Iterator[list[WarmReferee]]:
 def marks_of(
     exercise: Exercise, answer: Answer, referees: list[WarmReferee], times: int, tests: list[str] | None = None
 ) -> list[Mark]:
-    """The marks of the same answer, so many `times` (or `TIMES`): threads are switched more often or less, sets and tests have another
-    order. Remarks come as the tests do; here they are sorted."""
+    """The marks of the same answer, so many `times` (or `TIMES`).
+
+    Threads are switched more often or less, sets and tests have another order. Remarks come as the tests do; here they
+    are sorted.
+    """
     chance = random.Random(exercise.id)
     found = []
     for number, referee in zip(range(TIMES or times), cycle(referees), strict=False):
