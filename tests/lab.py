@@ -79,8 +79,8 @@ class Lab:
             time.sleep(0.05)
         raise AssertionError(f"no URL was printed:\n{self.log.read_text()}")
 
-    def get(self, path: str) -> str:
-        with urlopen(f"{self.base}{path}?token={self.token}", timeout=30) as answer:
+    def get(self, path: str, query: str = "") -> str:
+        with urlopen(f"{self.base}{path}?token={self.token}&{query}", timeout=30) as answer:
             return answer.read().decode()
 
     def stop(self) -> None:

@@ -397,5 +397,5 @@ def test_the_picture_in_the_readme_is_drawn_by_this_code(project: Path) -> None:
 
 
 def test_the_legend_says_what_the_mark_of_a_preemption_is() -> None:
-    assert ">preemption<" in lanes_picture(GAP).svg
-    assert ">preemption<" not in lanes_picture(ALONE).svg
+    assert ">preempted, and the framed step ran instead<" in lanes_picture(GAP).svg
+    assert "framed" not in lanes_picture(ALONE).svg

@@ -1,4 +1,4 @@
-"""Every recorded scenario under the model: the same answers in every interleaving."""
+"""Every recorded scenario under the model: the same answers in every interleaving, as far as the table says."""
 
 from pathlib import Path
 
@@ -10,25 +10,49 @@ from kwlab.runtime.model_clock import ModelClock
 from kwlab.scenario.conformance import further, recorded
 from kwlab.scenario.load import load
 
-FEW = 60  # executions of each scenario here; `kwlab conformance --model` takes 3,000
+WHOLE = "all interleavings"
+ONE_OF_A_KIND = "all interleavings, up to the order of steps that cannot notice each other"
+# What is reached in at most so many executions, for each scenario that is not searched whole in 160. Seven workers that
+# start on their own have more states than there is time to visit; where what they do does not collide at all, one
+# interleaving stands for all of them.
+REACHED = {
+    "o_open": (ONE_OF_A_KIND, 1),
+    "o_run": ("all interleavings with at most 0 preemptions", 450),
+    "o_close": ("all interleavings with at most 0 preemptions", 450),
+    "v1_count": (ONE_OF_A_KIND, 4_300),
+}
+DEAR = ("f7_flush_endless", "o_close", "o_run", "v1_count")  # many seconds each
 APPLICABLE = [file for file in [*recorded(), *further()] if not load(file).not_applicable]
 
 
-@pytest.mark.parametrize("file", APPLICABLE, ids=lambda file: file.stem)
-def test_a_scenario_agrees(file: Path) -> None:
-    verdict = play_under_the_model(load(file), executions=FEW)
+def reaches(name: str) -> None:
+    guarantee, most = REACHED.get(name, (WHOLE, 160))
+    verdict = play_under_the_model(load(scenario(name)), executions=most)
     assert verdict.ok, verdict.explain()
-    assert verdict.executions > 30 or verdict.guarantee == "all interleavings"
-    assert verdict.guarantee
+    assert verdict.guarantee == guarantee
+
+
+@pytest.mark.parametrize("name", [file.stem for file in APPLICABLE if file.stem not in DEAR])
+def test_a_scenario_agrees_in_every_interleaving(name: str) -> None:
+    reaches(name)
+
+
+@pytest.mark.parametrize("name", DEAR)
+def test_the_dear_ones_agree_in_a_few(name: str) -> None:
+    verdict = play_under_the_model(load(scenario(name)), executions=30)
+    assert verdict.ok, verdict.explain()
+    assert verdict.executions == 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DEAR)
+def test_the_dear_ones_agree_as_far_as_can_be(name: str) -> None:
+    reaches(name)
 
 
 def scenario(name: str) -> Path:
     (file,) = [file for file in APPLICABLE if file.stem == name]
     return file
-
-
-def test_small_scenarios_are_searched_whole() -> None:
-    assert play_under_the_model(load(scenario("a_queue_idle"))).guarantee == "all interleavings"
 
 
 @pytest.mark.parametrize(

@@ -217,10 +217,11 @@ def _draw_wakeup(svg: Svg, trace: Trace, number: int, tasks: Sequence[int], x: f
 
 def _draw_legend(svg: Svg, y: float, used: dict[str, str], steps: Sequence[Step]) -> None:
     letters = {LETTERS[step.op]: step.op for step in steps if step.op in LETTERS}
-    if any(step.preemption for step in steps):
-        letters["▾"] = "preemption"
     _spread(svg, y + 12, [(letter, "", words) for letter, words in letters.items()])
-    _spread(svg, y + 29, [("", kind, words) for words, kind in used.items()])
+    pauses = [("", kind, words) for words, kind in used.items()]
+    if any(step.preemption for step in steps):
+        pauses.append(("▾", "", "preempted, and the framed step ran instead"))
+    _spread(svg, y + 29, pauses)
 
 
 def _spread(svg: Svg, y: float, entries: Sequence[tuple[str, str, str]]) -> None:

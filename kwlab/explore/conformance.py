@@ -5,18 +5,21 @@ budget allows, and each must give the answers in the file.
 """
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import count
 from types import ModuleType
 
 from kwlab import worker as the_worker
 from kwlab.errors import KernelWarning
-from kwlab.explore.depth_first import DepthFirst
+from kwlab.explore.bounding import IterativeBounding
+from kwlab.explore.dpor import Dpor
 from kwlab.explore.engine import Execution, Options, Search, search
+from kwlab.explore.merging import Merging
 from kwlab.explore.minimise import minimise
 from kwlab.explore.problems import Bug
 from kwlab.explore.quiet import stepped
 from kwlab.explore.replay import signed
+from kwlab.explore.strategy import Strategy
 from kwlab.explore.verdict import Verdict
 from kwlab.scenario.format import Scenario
 from kwlab.scenario.observations import compare
@@ -25,7 +28,9 @@ from kwlab.sched import current
 
 __all__ = ["BUDGET", "play_under_the_model"]
 
-BUDGET = 3_000  # executions for each scenario
+BUDGET = 5_000  # executions for each scenario
+ENOUGH = 200  # executions that merge equal states: what is not through by then has far too many of them
+FEW = 3  # workers: with each that starts on its own, the states are many times as many
 SCALED = 2  # how often an actor repeats its call, at most
 # A scenario leaves threads at their gates and workers idle: the answers tell whether that is right.
 LEFT = ("deadlock", "lost wake-up", "thread left behind", "work left behind")
@@ -49,9 +54,9 @@ class _Play:
 
 
 def play_under_the_model(scenario: Scenario, subject: ModuleType = the_worker, executions: int = BUDGET) -> Verdict:
-    """Play `scenario` in all interleavings that its gates allow with no preemption, with at most one, two, and so on,
-    until those are all, or `executions` are used up; the verdict's `guarantee` says how far that went. Its bug says
-    what differs from the file's answers.
+    """Play `scenario` in all interleavings that its gates allow; where those are too many, with no preemption, with at
+    most one, two, and so on, until `executions` are used up. The verdict's `guarantee` says how far that went. Its bug
+    says what differs from the file's answers.
     """
     small = _scaled(scenario)
     play = _Play(small, subject).answers
@@ -62,23 +67,35 @@ def play_under_the_model(scenario: Scenario, subject: ModuleType = the_worker, e
     with warnings.catch_warnings():
         # They are noted, and compared by function.
         warnings.simplefilter("ignore", KernelWarning)
-        for bound in count():
-            strategy, left = DepthFirst(bound), executions - verdict.executions
+        for strategy, most in _ways(small, executions):
+            left = min(most, executions - verdict.executions)
             found = search(play, strategy, options, executions=left, after=_to_the_end)
             verdict.executions += found.executions
             verdict.steps += found.steps
+            verdict.states += strategy.states
             if found.bug is not None:
                 simplest = minimise(play, found.schedule, found.bug, options)
                 verdict.bug, verdict.schedule = found.bug, signed(play, found.schedule, options)
                 if simplest is not None:
                     verdict.bug, verdict.schedule = simplest.bug, simplest.schedule
                 break
-            if found.complete:
+            if found.complete or isinstance(strategy, IterativeBounding):
                 verdict.guarantee = strategy.guarantee()
-            if verdict.executions >= executions or verdict.guarantee == "all interleavings" or found.interrupted:
+            if verdict.executions >= executions or found.complete or found.interrupted:
                 break
     verdict.guarantee = verdict.guarantee or f"{verdict.executions:,} interleavings"
     return verdict
+
+
+def _ways(scenario: Scenario, executions: int) -> Iterator[tuple[Strategy, int]]:
+    """How to search, in this order, each with the most executions that it may take."""
+    if len(scenario.workers) <= FEW:
+        yield Merging(), ENOUGH
+    # What was run and traced is kept in lists that several threads append to, and that is no operation which could
+    # collide. So one order of each kind is enough only where those lists do not count.
+    if scenario.trace in (None, ()) and all(work.quiet for work in scenario.works.values()):
+        yield Dpor(), executions
+    yield IterativeBounding(), executions
 
 
 def _to_the_end(execution: Execution, found: Search) -> None:

@@ -94,4 +94,5 @@ class Dpor(SleepSets):
                 return
             if found < 0 or other == task:
                 found = other
-        node.wanted |= 1 << found
+        # Who could not go on there gets in by somebody else's step.
+        node.wanted |= 1 << found if node.enabled >> found & 1 else node.enabled

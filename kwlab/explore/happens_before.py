@@ -89,7 +89,9 @@ class HappensBefore:
             step = candidates.bit_length() - 1
             past |= self.past[step]
             candidates &= ~past
-            race(step, past)
+            # A device of which nothing is known could not have come before what made it ready.
+            if accesses is not None or op != DEVICE or self._enabled[step] >> task & 1:
+                race(step, past)
         return past
 
     def _races_of_a_wait(

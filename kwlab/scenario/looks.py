@@ -41,7 +41,7 @@ def rescue(stage: Stage, who: str, which: str) -> list[str]:
     """
     worker = stage.workers[who].item
     with worker.lock:
-        foreign = [work for work in _entries(stage, getattr(worker, which)) if id(work) not in stage.by_address]
+        foreign = [work for work in _entries(stage, getattr(worker, which)) if stage.name_at(id(work)) is None]
         for work in foreign:
             list_del_init(work.node)
     for work in foreign:
@@ -70,4 +70,4 @@ def _entries(stage: Stage, head: Any) -> list[Any]:
 
 
 def _named(stage: Stage, work: Any) -> str:
-    return stage.by_address.get(id(work)) or str(work.func.__name__)
+    return stage.name_at(id(work)) or str(work.func.__name__)

@@ -83,7 +83,7 @@ class Player(Waiting):
         flush = fields["function"] == "kthread_flush_work_fn"
         work = fields["work"]
         address = work if isinstance(work, int) else id(work)  # an address is all that is left of one that ran
-        name = "<flush>" if flush else self.stage.by_address.get(address, fields["function"])
+        name = "<flush>" if flush else self.stage.name_at(address) or fields["function"]
         self.seen.trace.append([kind, name])
 
     # ------------------------------------------------------------------------------------------------------ the steps

@@ -69,7 +69,6 @@ class Stage:
         self.failures: list[str] = []
         self.works = {name: StagedWork(spec, subject, self._run_work) for name, spec in scenario.works.items()}
         self.workers: dict[str, StagedWorker] = {}
-        self.by_address = {id(work.work): work.name for work in self.works.values()}
 
     def make_workers(self) -> None:
         """Make the workers, with their threads. Errors: `Unavailable`."""
@@ -101,6 +100,11 @@ class Stage:
         return self.workers[spec.name]
 
     # -------------------------------------------------------------------------------------------------------- the works
+
+    def name_at(self, address: int) -> str | None:
+        """The name of the work at an address. (No table of addresses is kept: to the explorer, equal states with
+        different ones would be different states.)"""
+        return next((staged.name for staged in self.works.values() if id(staged.work) == address), None)
 
     def _run_work(self, staged: StagedWork) -> None:
         """The function of every work."""
