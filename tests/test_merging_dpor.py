@@ -36,6 +36,7 @@ def test_a_complete_search_is_small() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_six_works_and_four_tasks() -> None:
     assert effort(6, clients=2)[0] <= 12_300  # merging alone does not come to an end in 34,000
 
