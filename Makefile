@@ -73,7 +73,7 @@ flake-hunt: $(STAMP) ## the tests with real threads 20 times, every exercise's m
 	@for round in $$(seq 20); do \
 	  echo "round $$round of 20"; $(BIN)/pytest -q -m threads tests $(PYTEST_ARGS) || exit 1; done
 	@echo "every exercise graded 200 times"
-	@KWLAB_TIMES=200 $(BIN)/pytest -v -n logical --maxprocesses 8 --timeout 3600 -k every_time tests/test_exercises.py $(PYTEST_ARGS)
+	@KWLAB_TIMES=200 $(BIN)/pytest -v -n logical --maxprocesses 8 --timeout 3600 -o faulthandler_timeout=0 -k every_time tests/test_exercises.py $(PYTEST_ARGS)
 
 .PHONY: constraints
 constraints: ## write constraints.txt anew from the newest versions that fit pyproject.toml

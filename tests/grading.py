@@ -7,8 +7,7 @@ from kwlab.grade.answer import Answer
 from kwlab.grade.exercise import Exercise, find, load
 from kwlab.grade.mark import Mark
 from kwlab.grade.reference import reference_answer
-from kwlab.grade.run import HARD_STOP
-from kwlab.grade.warm import WarmReferee
+from kwlab.grade.warm import PATIENT, WarmReferee
 
 OPEN_TOML = """
 id = "open"
@@ -95,6 +94,6 @@ _referee = WarmReferee()
 atexit.register(_referee.close)
 
 
-def warm_grade(exercise: Exercise, answer: Answer, *, seed: str = "", hard_stop: float = HARD_STOP) -> Mark:
+def warm_grade(exercise: Exercise, answer: Answer, *, seed: str = "", hard_stop: float = PATIENT) -> Mark:
     """As `kwlab.grade.run.grade`, from a fork of one referee, in a quarter of the time."""
     return _referee.grade(exercise, answer, seed=seed, hard_stop=hard_stop)

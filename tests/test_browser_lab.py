@@ -4,15 +4,15 @@ One server and one page; the copies are those that `make lab` hands out. What a 
 kernel of its notebook (`inside.py`): the label of a picture says all that the picture shows.
 """
 
-import ast
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from books import ANSWER, LABELS, LINKS, OUTPUTS, Book, Widget, in_front, leave, photograph, to_the_front
 from conftest import ROOT
 from lab import Lab, browsing, promised, run_all
 
@@ -29,123 +29,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
 BOOKS = course_notebooks(ROOT)
 SHOTS = os.environ.get("KWLAB_SCREENSHOTS")  # a folder: what the tests see is kept there, to be looked at
-
-# Of the notebook in front, by the number of a cell's run: the labels of the pictures that can be seen in its outputs.
-LABELS = """number => {
-  const cell = window.book.content.widgets.find(
-    cell => cell.model.type === 'code' && cell.model.executionCount === number);
-  return [...cell.node.querySelectorAll('.jp-OutputArea svg[role=img]')]
-    .filter(svg => svg.getClientRects().length && svg.getBoundingClientRect().width > 50)
-    .map(svg => svg.getAttribute('aria-label'));
-}"""
-OUTPUTS = """() => window.book.content.widgets
-  .filter(cell => cell.model.type === 'code')
-  .map(cell => ({source: cell.model.sharedModel.getSource(), number: cell.model.executionCount,
-                 outputs: cell.model.outputs.toJSON()}))"""
-# The paths, in the learner's folder, of the files that the links of the notebook lead to.
-LINKS = """() => [...window.book.node.querySelectorAll('.jp-RenderedMarkdown a[target=_blank]')]
-  .map(link => new URL(link.href)).filter(url => url.origin === window.location.origin)
-  .map(url => decodeURIComponent(url.pathname).replace('/files/', ''))"""
-ANSWER = """({marker, source}) => window.book.content.widgets
-  .find(cell => cell.model.sharedModel.getSource().startsWith(marker)).model.sharedModel.setSource(source)"""
-ASK = """async ({code, expression}) => {
-  const kernel = window.book.sessionContext.session.kernel;
-  const future = kernel.requestExecute(
-    {code, silent: true, store_history: false, user_expressions: {answer: expression}});
-  const {status, evalue, user_expressions: {answer} = {}} = (await future.done).content;
-  if (status !== 'ok' || answer.status !== 'ok') throw new Error(evalue ?? `${answer.ename}: ${answer.evalue}`);
-  return answer.data['text/plain'];
-}"""
-OPEN = """async path => {
-  window.book = await window.jupyterapp.commands.execute('docmanager:open', {path});
-  window.jupyterapp.shell.activateById(window.book.id);
-}"""
-READY = """() => {
-  const session = window.book.sessionContext;
-  return window.jupyterapp.shell.currentWidget === window.book
-    && session.isReady && session.session?.kernel?.status === 'idle';
-}"""
-
-
-class Book:
-    """A notebook in front of the learner, all cells run."""
-
-    def __init__(self, page: Any, lab: Lab, path: Path) -> None:
-        self.page, self.lab, self.path = page, lab, path
-        promised(page, OPEN, path.relative_to(ROOT).as_posix())
-        page.wait_for_function(READY)
-        run_all(page, 120)
-        promised(
-            page, "() => window.jupyterapp.commands.execute('notebook:expand-all-headings')"
-        )  # the folded boxes too
-        self.cells = page.evaluate(OUTPUTS)
-        self.widgets: dict[int, dict[str, Any]] = {int(n): one for n, one in self.ask("inside.made(Out)").items()}
-
-    def ask(self, expression: str) -> Any:
-        """The value of a Python `expression` in the kernel of the notebook."""
-        code = f"import sys, json; sys.path.insert(0, {str(ROOT / 'tests')!r}); import inside"
-        answer = promised(self.page, ASK, {"code": code, "expression": f"json.dumps({expression})"})
-        return json.loads(ast.literal_eval(answer))
-
-    def of_kind(self, kind: str) -> Iterator["Widget"]:
-        for number, one in self.widgets.items():
-            if one["kind"] == kind:
-                yield Widget(self, number)
-
-
-def leave(page: Any) -> None:
-    """As a learner goes on: the notebook saved, its kernel shut down, its tab closed."""
-    promised(page, "() => window.book.context.save()")
-    promised(page, "() => window.book.sessionContext.shutdown()")
-    page.evaluate("window.book.close()")
-    page.wait_for_function("window.book.isDisposed")
-
-
-class Widget:
-    """The widget that the cell made whose run had this `number`."""
-
-    def __init__(self, book: Book, number: int) -> None:
-        self.book, self.page, self.number = book, book.page, number
-        place = [cell["number"] for cell in book.cells].index(number)
-        self.output = (
-            self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
-            .nth(place)
-            .locator(".jp-Cell-outputWrapper")
-        )
-        self.output.scroll_into_view_if_needed()
-
-    def ask(self, function: str, *more: object) -> Any:
-        return self.book.ask(f"inside.{function}({', '.join([f'Out[{self.number}]', *map(repr, more)])})")
-
-    def button(self, words: str, nth: int = 0) -> Any:
-        return self.output.get_by_role("button", name=words, exact=True).nth(nth)
-
-    def press(self, words: str, nth: int = 0, *, keyboard: bool = False) -> None:
-        if keyboard:
-            self.button(words, nth).focus()
-            self.page.keyboard.press("Enter")
-        else:
-            self.button(words, nth).click()
-
-    def says(self, words: str, seconds: float = 30) -> str:
-        """Until the line for screen readers has these words; all that it says then."""
-        status = self.output.locator("[role=status]", has_text=words).first
-        status.wait_for(timeout=seconds * 1000)
-        return status.inner_text()
-
-    def shows(self, labels: Sequence[str]) -> None:
-        """Until the pictures to be seen are exactly those with these labels."""
-        from playwright.sync_api import TimeoutError as Late
-
-        try:
-            self.page.wait_for_function(
-                f"([number, labels]) => JSON.stringify(({LABELS})(number)) === JSON.stringify(labels)",
-                arg=[self.number, list(labels)],
-                timeout=30_000,
-            )
-        except Late:
-            assert self.page.evaluate(LABELS, self.number) == list(labels)
-            raise
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +55,7 @@ def page(lab: Lab, chromium: str, errors: list[str]) -> Iterator[Any]:
         page.wait_for_function("window.jupyterapp?.commands.hasCommand('notebook:run-all-cells')")
         promised(page, "() => window.jupyterapp.restored")  # before it is, no notebook comes to the front
         yield page
+    assert errors == []
 
 
 @pytest.fixture(scope="module")
@@ -192,30 +76,52 @@ def nothing_goes_wrong_in_the_page(errors: list[str]) -> Iterator[None]:
     assert found == []
 
 
-def photograph(book: Book, folder: Path) -> None:
-    """Every output with a picture or a widget in it, light and dark."""
-    folder.mkdir(parents=True, exist_ok=True)
-    book.page.set_viewport_size({"width": 1400, "height": 2400})
-    for theme in ("JupyterLab Dark", "JupyterLab Light"):
-        promised(book.page, f"() => window.jupyterapp.commands.execute('apputils:change-theme', {{theme: '{theme}'}})")
-        book.page.wait_for_function(
-            "light => document.body.dataset.jpThemeLight === light", arg=str("Light" in theme).lower()
-        )
-        for place, cell in enumerate(book.cells):
-            if any("text/html" in output.get("data", {}) for output in cell["outputs"]):
-                output = book.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell").nth(place)
-                output.screenshot(
-                    path=folder / f"{book.path.stem[:2]}-{cell['number']:02}-{theme.split()[1].lower()}.png"
-                )
-    book.page.set_viewport_size({"width": 1400, "height": 1000})
-
-
 def holding(*kinds: str) -> pytest.MarkDecorator:
     """For each notebook whose cells make a widget of one of these `kinds`; without any, for each notebook."""
     made = re.compile(rf"\b(?:{'|'.join(kinds)})\(")
     books = [path for path in BOOKS if not kinds or any(made.search(cell.source) for cell in read(path).cells)]
     assert books, kinds
     return pytest.mark.parametrize("book", books, ids=lambda path: path.stem[:2], indirect=True)
+
+
+# These two come first: later a notebook is open all the time.
+
+
+def test_a_link_opens_the_next_notebook_beside_this_one(page: Any, lab: Lab) -> None:
+    first, second = (path.relative_to(ROOT).as_posix() for path in BOOKS[:2])
+    to_the_front(page, first)
+    link = page.locator(f".jp-NotebookPanel:not(.lm-mod-hidden) .jp-RenderedMarkdown a[href*='/files/{second}']").last
+    link.click()
+    page.wait_for_function("path => window.jupyterapp.shell.currentWidget?.context?.path === path", arg=second)
+    leave(page)
+    in_front(page)
+    leave(page)
+    assert json.loads(lab.get("/api/kernels")) == []
+
+
+def test_an_exercise_is_passed_without_leaving_jupyterlab(page: Any, lab: Lab) -> None:
+    """Found in the file browser, tried as handed out, answered, checked, and kept as progress."""
+    exercise = find("worker_loop")
+    maximum = sum(part.points for part in exercise.parts)
+    for name in ("exercises", exercise.id, f"{exercise.id}.ipynb"):
+        page.locator(".jp-DirListing-itemText").get_by_text(name, exact=True).dblclick()
+    page.wait_for_function("name => window.jupyterapp.shell.currentWidget?.title.label === name", arg=name)
+    in_front(page)
+    assert all(f"{exercise.id}: 0 of {maximum} points" in text for text in checked(page))
+    for part, source in reference_answer(exercise).parts.items():
+        page.evaluate(ANSWER, {"marker": marker(exercise.id, part), "source": source})
+    assert f"{exercise.id}: {maximum} of {maximum} points" in checked(page)[-1]
+    assert json.loads((lab.work / FILE).read_text())["exercises"][exercise.id]["solved"]
+    leave(page)
+    assert json.loads(lab.get("/api/kernels")) == []
+
+
+def checked(page: Any) -> list[str]:
+    """Run the notebook in front; what each check() in it says."""
+    run_all(page, 120)
+    cells = page.evaluate(OUTPUTS)
+    assert [one for cell in cells for one in cell["outputs"] if one["output_type"] == "error"] == []
+    return [cell["outputs"][0]["data"]["text/plain"] for cell in cells if cell["source"].startswith("check(")]
 
 
 @holding()
@@ -232,9 +138,8 @@ def test_every_cell_runs_and_everything_is_rendered(book: Book) -> None:
         here = Widget(book, number)
         here.shows(widget["labels"])
         assert here.output.locator(".jp-OutputArea .widget-vbox").first.is_visible()
-        assert not here.output.locator(
-            "div[class^=kwlab-]"
-        ).first.is_visible()  # the still that stands in without a kernel
+        still = here.output.locator("div[class^=kwlab-]").first  # what stands in without a kernel
+        assert not still.is_visible()
         pictures += len(widget["labels"])
     for cell in run:
         html = "".join("".join(one.get("data", {}).get("text/html", "")) for one in cell["outputs"])
@@ -252,46 +157,6 @@ def test_every_link_leads_to_what_the_learner_has(book: Book) -> None:
     assert targets
     for target in set(targets):
         assert json.loads(book.lab.get(f"/api/contents/{target}", "content=0"))["type"] == "notebook"
-
-
-def test_a_link_opens_the_next_notebook_beside_this_one(page: Any, lab: Lab) -> None:
-    first, second = (path.relative_to(ROOT).as_posix() for path in BOOKS[:2])
-    promised(page, OPEN, first)
-    page.wait_for_function(READY)
-    link = page.locator(f".jp-RenderedMarkdown a[href*='/files/{second}']").last
-    link.click()
-    page.wait_for_function("path => window.jupyterapp.shell.currentWidget?.context?.path === path", arg=second)
-    leave(page)
-    page.evaluate("() => { window.book = window.jupyterapp.shell.currentWidget; }")
-    page.wait_for_function(READY)
-    leave(page)
-    assert json.loads(lab.get("/api/kernels")) == []
-
-
-def test_an_exercise_is_passed_without_leaving_jupyterlab(page: Any, lab: Lab) -> None:
-    """Found in the file browser, tried as handed out, answered, checked, and kept as progress."""
-    exercise = find("worker_loop")
-    maximum = sum(part.points for part in exercise.parts)
-    for name in ("exercises", exercise.id, f"{exercise.id}.ipynb"):
-        page.locator(".jp-DirListing-itemText").get_by_text(name, exact=True).dblclick()
-    page.wait_for_function("name => window.jupyterapp.shell.currentWidget?.title.label === name", arg=name)
-    page.evaluate("() => { window.book = window.jupyterapp.shell.currentWidget; }")
-    page.wait_for_function(READY)
-    assert all(f"{exercise.id}: 0 of {maximum} points" in text for text in checked(page))
-    for part, source in reference_answer(exercise).parts.items():
-        page.evaluate(ANSWER, {"marker": marker(exercise.id, part), "source": source})
-    assert f"{exercise.id}: {maximum} of {maximum} points" in checked(page)[-1]
-    assert json.loads((lab.work / FILE).read_text())["exercises"][exercise.id]["solved"]
-    leave(page)
-    assert json.loads(lab.get("/api/kernels")) == []
-
-
-def checked(page: Any) -> list[str]:
-    """Run the notebook in front; what each check() in it says."""
-    run_all(page, 120)
-    cells = page.evaluate(OUTPUTS)
-    assert [one for cell in cells for one in cell["outputs"] if one["output_type"] == "error"] == []
-    return [cell["outputs"][0]["data"]["text/plain"] for cell in cells if cell["source"].startswith("check(")]
 
 
 @holding("Predict")

@@ -20,6 +20,7 @@ from kwlab.grade.progress import FILE
 from kwlab.grade.reference import mutants, notebook, reference_answer, stub_answer
 from kwlab.grade.release import release
 from kwlab.grade.run import grade
+from tools.pretend_class import pretend_class
 
 EXERCISE = find("list_head")
 ANSWERS = {
@@ -103,8 +104,16 @@ def test_every_learner_has_a_page_with_their_own_marks_only(room: Path) -> None:
 def test_the_report_says_what_failed_most_often(room: Path) -> None:
     report = (room / "report.md").read_text()
     assert "8 learners, 5 graded, 1 with full marks" in report
-    table = [line for line in report.splitlines() if line.startswith("| 3 |")]
-    assert any("`list_add` links the new entry right behind the head." in line for line in table)
+    table = [line for line in report.splitlines() if line.startswith("| ") and not line.startswith("| failed")]
+    # dan's hangs and eve's leaves; cyd has not written anything, which is no failure.
+    assert next(line for line in table if "`list_add` links the new entry right behind" in line).startswith("| 2 | 1 |")
+    assert next(line for line in table if "Splicing an empty list" in line).endswith(
+        "| 0 | 1 | 5 | Splicing an empty list leaves both lists as they are. |  |"
+    )
+    order = [tuple(map(int, line.split("|")[1:3])) for line in table]
+    assert order == sorted(order, reverse=True)
+    assert "NotImplementedError" not in report
+    assert "list_empty: return whether" not in report  # what the stub says is to be done
 
 
 def test_a_second_run_grades_only_what_has_changed(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,6 +139,16 @@ def test_a_second_run_grades_only_what_has_changed(room: Path, monkeypatch: pyte
     assert asked == ["cyd"]
     assert after["cyd"].solved
     assert {name for name in before if before[name] != after[name]} == {"cyd"}
+
+
+def test_a_pretended_class_is_graded_whole(tmp_path: Path) -> None:
+    wrong = mutants(EXERCISE)
+    pretend_class(EXERCISE, len(wrong) + 4, tmp_path)
+    graded = {one.submission.learner: one for one in grade_all(submissions(tmp_path, [EXERCISE]), tmp_path / "store")}
+    points = [graded[learner].points for learner in sorted(graded)]
+    assert len(points) == len(wrong) + 4
+    assert points[:2] == points[-2:] == [30, 0]
+    assert all(0 < some < 30 for some in points[2:-2])
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def marked(body: str, exercise: Exercise = FIRST, top: str = "") -> Mark:
     """The mark of first_fix with this body for queue_one."""
     lines = textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
     part = f"# first_fix, part 1\n{top}\n\ndef queue_one(worker, work):\n{lines}\n"
-    return warm_grade(exercise, Answer("first_fix", {1: part, 2: reference_answer(FIRST).parts[2]}), hard_stop=60)
+    return warm_grade(exercise, Answer("first_fix", {1: part, 2: reference_answer(FIRST).parts[2]}))
 
 
 @pytest.fixture
@@ -74,6 +74,19 @@ HOSTILE = {
             list_add_tail(work.node, counted[0].work_list)
         """,
     "sends a list in a list in a list": "standin._Given('kthread_stop')([[[[[[worker]]]]]])",
+    "hands over a number of its own making": """
+        class Number(int):
+            def __eq__(self, other):
+                return True
+        worker.flags = Number(1)
+        """,
+    "hands over what says that it is a thing": """
+        class Fake:
+            def __getattr__(self, name):
+                return 0
+        set_anything(Fake, '__class__', property(lambda self: standin.Thing))
+        worker.current_work = Fake()
+        """,
     "goes round and round": "while True:\n    worker.current_work",
     "spins": "while True:\n    pass",
     "reads the grader": "os.open('grader.py', os.O_RDONLY)",
@@ -101,7 +114,7 @@ def test_no_answer_gains_a_point_behind_the_allow_list(name: str, open_wide: Exe
 
 
 def test_a_right_answer_behind_the_allow_list_has_its_points(open_wide: Exercise) -> None:
-    assert warm_grade(open_wide, reference_answer(FIRST), hard_stop=60).solved
+    assert warm_grade(open_wide, reference_answer(FIRST)).solved
 
 
 @pytest.mark.parametrize(
@@ -127,7 +140,7 @@ def test_what_is_wrong_is_said_in_the_learners_words(body: str, said: str) -> No
 
 def test_a_failing_interleaving_is_a_trace_with_the_learners_lines() -> None:
     mutant = next(mutant for mutant in mutants(FIRST) if mutant.name == "wake_before_the_lock")
-    mark = warm_grade(FIRST, mutant.answer, hard_stop=60)
+    mark = warm_grade(FIRST, mutant.answer)
     score = mark.score(LOST)
     assert score.came.startswith("lost wake-up: worker sleeps with 1 work queued")
     trace = Trace.from_dict(score.evidence)
@@ -143,11 +156,11 @@ def test_a_failing_interleaving_is_a_trace_with_the_learners_lines() -> None:
 
 def test_a_mark_without_interleavings_has_none_to_show() -> None:
     with pytest.raises(LookupError, match="nothing failed in one"):
-        warm_grade(FIRST, reference_answer(FIRST), hard_stop=60).player()
+        warm_grade(FIRST, reference_answer(FIRST)).player()
 
 
 def test_the_mark_says_what_was_searched() -> None:
-    mark = warm_grade(FIRST, reference_answer(FIRST), hard_stop=60)
+    mark = warm_grade(FIRST, reference_answer(FIRST))
     assert len(mark.remarks) == 3
     assert all(remark.startswith("Searched all interleavings (") for remark in mark.remarks)
     looked = "sequentially consistent memory, data races looked for in each"
@@ -157,7 +170,7 @@ def test_the_mark_says_what_was_searched() -> None:
 def test_a_barrier_is_looked_for_under_a_memory_that_needs_it() -> None:
     loop = find("worker_loop")
     mutant = next(mutant for mutant in mutants(loop) if mutant.name == "plain_store")
-    mark = warm_grade(loop, mutant.answer, hard_stop=60)
+    mark = warm_grade(loop, mutant.answer)
     assert [score.name for score in mark.scores if score.outcome == "failed"] == [mutant.test]
     assert Trace.from_dict(mark.score(mutant.test).evidence).bug is not None
     (remark,) = [remark for remark in mark.remarks if "total store order memory" in remark]

@@ -16,6 +16,8 @@ from kwlab.grade.allowed import examine
 from kwlab.grade.exercise import Exercise, find
 from kwlab.grade.run import grade
 
+YES = "class Yes:\n    {0}\nreturn Yes()"
+NAMED = "class Named:\n    name = Name()\nreturn True"
 PART_2 = 8  # points of the part that list_empty belongs to
 
 
@@ -41,6 +43,12 @@ PART_2 = 8  # points of the part that list_empty belongs to
         ("f'{head.__class__}'", "may not use the attribute `__class__`"),
         ("(i for i in ()).gi_frame", "may not use the attribute `gi_frame`"),
         ("ValueError().with_traceback(None).__traceback__.tb_frame", "may not use the attribute"),
+        ("'{0.gi_frame.f_back}'.format(i for i in ())", "may not use the attribute `format`: write an f-string"),
+        ("'{a.gi_frame}'.format_map({'a': head})", "may not use the attribute `format_map`: write an f-string"),
+        ("match head:\n        case object(gi_frame=frame):\n            pass", "may not use the attribute `gi_frame`"),
+        ("match head:\n        case str(format=f):\n            pass", "may not use the attribute `format`"),
+        ("match head:\n        case Reach(frame):\n            pass", "may not use an unnamed pattern in `Reach(...)`"),
+        ("class Reach:\n        __match_args__ = ('gi_frame',)", "may not use `__match_args__`"),
     ],
 )
 def test_what_an_answer_may_not_use_is_named(line: str, sentence: str) -> None:
@@ -68,6 +76,21 @@ def test_a_part_that_uses_what_it_may_not_is_not_run() -> None:
         ("kept = []\nwhile True:\n    kept.append([0] * 100_000)", "MemoryError"),
         ("return list_empty(head)", "RecursionError"),
         ("class Yes:\n    pass\nreturn Yes()", "Yes"),
+        (YES.format("def __eq__(self, other):\n        return True"), "Yes"),
+        (YES.format("def __bool__(self):\n        return True"), "Yes"),
+        (YES.format("def __repr__(self):\n        raise SystemExit(0)"), "SystemExit: 0"),
+        (YES.format("def __getattr__(self, name):\n        return True"), "Yes"),
+        (YES.format("def __init_subclass__(cls):\n        cls.told = True\nclass No(Yes):\n    pass"), "Yes"),
+        (YES.format("def __class_getitem__(cls, item):\n        return True") + "[bool]", "TypeError"),
+        (
+            "class Name:\n    def __set_name__(self, owner, name):\n        raise SystemExit(0)\n" + NAMED,
+            "Error calling __set_name__",
+        ),
+        ("class Yes(int):\n    def __eq__(self, other):\n        return True\nreturn Yes(1)", "1"),
+        ("class Yes(str):\n    def __eq__(self, other):\n        return True\nreturn Yes('passed')", "passed"),
+        ("class Oh(Exception):\n    def __str__(self):\n        return 42\nraise Oh", "Oh"),
+        ("class Oh(Exception):\n    def __str__(self):\n        raise Oh\nraise Oh", "Oh"),
+        ("match head:\n    case ListHead(next=True):\n        return True", "None"),
     ],
 )
 def test_what_the_allow_list_lets_through_gives_no_points(body: str, seen: str) -> None:
@@ -165,6 +188,7 @@ HOSTILE = {
         """,
     "an error with a huge message": "raise ValueError('42' * 10**7)",
     "a huge answer": "return ['42' * 10**6] * 9",
+    "a long answer": "return 'x' * 10**6",
     "a huge number": "return 10**4000",
     "not a number": "return float('nan')",
     "a list in itself": "endless = [42]\nendless.append(endless)\nreturn endless",
@@ -192,11 +216,91 @@ HOSTILE = {
         while True:
             pass
         """,
-    "through a format": "return '{0.__class__.__init__.__globals__}'.format(threading.Lock)",
+    "through a format": "return builtins.getattr('{0.__init__.__globals__}', 'format')(threading.Thread)",
     "patches json": """
         sys.modules['json'].dumps = lambda value, **more: '{"value": {"points": 15}}'
         return 41
         """,
+    "a number that is equal to all": """
+        class Number(int):
+            def __eq__(self, other):
+                return True
+            def __hash__(self):
+                return 42
+        return Number(41)
+        """,
+    "a text that is a number": """
+        class Text(str):
+            def __eq__(self, other):
+                return True
+            def __int__(self):
+                return 42
+        return Text('42')
+        """,
+    "a table that writes itself": """
+        class Table(dict):
+            def items(self):
+                return [('value', 42)]
+            def __iter__(self):
+                return iter(['value'])
+        return Table(value=41)
+        """,
+    "an error whose name does not end": """
+        class Name(type):
+            @property
+            def __name__(cls):
+                while True:
+                    pass
+        class Error(Exception, metaclass=Name):
+            pass
+        raise Error
+        """,
+    "an error that hides its traceback": """
+        class Error(Exception):
+            @property
+            def __traceback__(self):
+                os._exit(0)
+        raise Error
+        """,
+    "up the frames of a generator": """
+        def reach():
+            yield builtins.getattr(generator, 'gi_frame')
+        generator = reach()
+        frame = builtins.getattr(next(generator), 'f_back')
+        while frame:
+            for value in list(builtins.getattr(frame, 'f_locals').values()):
+                if isinstance(value, socket.socket):
+                    value.sendall(struct.pack('!I', 13) + b'{"value": 41}')
+            frame = builtins.getattr(frame, 'f_back')
+        """,
+    "up the frames by a pattern": r"""
+        class Any(type):
+            def __instancecheck__(cls, value):
+                return True
+        Generator = Any('Generator', (), {'__match_args__': ('gi_frame',)})
+        Frame = Any('Frame', (), {'__match_args__': ('f_globals',)})
+        reach = 'match (n for n in ()):\n case Generator(Frame(names)):\n  names.clear()'
+        builtins.exec(reach, {'Generator': Generator, 'Frame': Frame, 'os': os})
+        print('there')
+        return 41
+        """,
+    "when a class is made": """
+        class Base:
+            def __init_subclass__(cls):
+                sys.modules['kwlab.grade.inside']._outcome = lambda act: {'value': 41}
+        class Sub(Base):
+            pass
+        """,
+    "when a name is set": """
+        class Name:
+            def __set_name__(self, owner, name):
+                sys.modules['json'].dumps = None
+        class Named:
+            name = Name()
+        return 41
+        """,
+    "output without end": "while True:\n    sys.stdout.write('x' * 10**6)",
+    "one large output": "print('x' * 10**8)",
     "endless print": "for _ in range(10**5):\n    print('x' * 1000)",
 }
 

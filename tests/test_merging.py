@@ -477,9 +477,12 @@ def effort(works: int, clients: int = 0) -> tuple[int, int]:
 
 def test_a_complete_search_is_small_and_grows_slowly() -> None:
     executions, states = zip(*(effort(works) for works in (2, 4, 8, 16)), strict=True)
-    assert executions[3] <= 600
+    assert executions[3] <= 576
+    # Main may have queued any number before the worker wakes up, and each time the worker's next steps can be noticed.
+    # No execution comes through two such choices, and at 2n works there are four times as many of them: 2.5 times the
+    # executions would not be enough (with the fewest that go through the whole graph, 183 at 8 works become 515 at 16).
     for few, many in pairwise(executions):
-        assert many <= 3.1 * few
+        assert many <= 3 * few
     # A state is how far the queueing is and how far the worker is: two dimensions, so four times at most.
     for few, many in pairwise(states):
         assert many <= 4 * few

@@ -2,7 +2,7 @@
 # # Exercise: the way out
 #
 # **You will be able to** take a driver down in an order in which nobody uses what is gone.
-# **Time**: about 50 minutes. **Before**: notebooks 07 (lifetime) and 08 (delayed work), and `flush_cancel`.
+# **Time**: about 50 minutes. **Before**: notebook 06 (flush and cancel), and `flush_cancel`.
 #
 # Most bugs with workers are in the last ten lines of a driver. Four questions find them: who queues, who sleeps, who
 # frees, who stops first? What you write runs while timers fire and works run, in every order in which they can.

@@ -21,6 +21,7 @@ from kwlab.explore import Options, join
 from kwlab.explore.depth_first import DepthFirst
 from kwlab.explore.dpor import Dpor
 from kwlab.explore.engine import Scenario, run_once, search
+from kwlab.explore.random_walk import Random
 from kwlab.explore.replay import Follow
 from kwlab.kthread import kthread_run
 from kwlab.runtime.model_guard import guarded
@@ -29,7 +30,8 @@ from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_destroy_worker, kthread_qu
 
 __all__ = ["explore"]
 
-STEP, SWITCH, BATON = "model step", "bare greenlet switch", "model step on OS threads"
+STEP, SWITCH = "model step", "bare greenlet switch"
+RANDOM_STEP, BATON = "random model step", "the same on OS threads"
 OURS, THEIRS = "kwlab", "frontrun"
 WATCHED, PLAIN = "with the race detector", "without"
 REDUCED, ALONE = "DPOR", "the same executions alone"
@@ -79,9 +81,16 @@ def switch_cost(switches: int) -> float:
     return (time.perf_counter() - start) / (switches // 2 * 2)
 
 
-def step_cost(scenario: Scenario, executions: int, backend: str = "greenlet", races: bool = False) -> float:
+def step_cost(scenario: Scenario, executions: int, races: bool = False) -> float:
     """Seconds per step of a depth-first search."""
-    found = search(scenario, DepthFirst(), Options(backend=backend, races=races), executions=executions)
+    found = search(scenario, DepthFirst(), Options(races=races), executions=executions)
+    return found.seconds / found.steps
+
+
+def random_step_cost(scenario: Scenario, executions: int, backend: str) -> float:
+    """Seconds per step where chance chooses: a depth-first search stays with a task for as long as it can, and a step
+    that hands nothing over says nothing about what carries the tasks."""
+    found = search(scenario, Random(seed=1), Options(backend=backend), executions=executions)
     return found.seconds / found.steps
 
 
@@ -127,7 +136,12 @@ def explore(size: Size) -> list[Result]:
             {
                 SWITCH: lambda: switch_cost(size.steps),
                 STEP: lambda scenario=scenario: step_cost(scenario, size.explored),  # type: ignore[misc]
-                BATON: lambda scenario=scenario: step_cost(scenario, size.explored // 10, "thread"),  # type: ignore[misc]
+                RANDOM_STEP: lambda scenario=scenario: random_step_cost(  # type: ignore[misc]
+                    scenario, size.explored, "greenlet"
+                ),
+                BATON: lambda scenario=scenario: random_step_cost(  # type: ignore[misc]
+                    scenario, size.explored // 10, "thread"
+                ),
             },
         )
         promised = scenario is counter
@@ -146,9 +160,9 @@ def explore(size: Size) -> list[Result]:
                 f"{name}-threads",
                 subject,
                 "s",
-                {BATON: samples[BATON], STEP: samples[STEP]},
+                {BATON: samples[BATON], RANDOM_STEP: samples[RANDOM_STEP]},
                 BATON,
-                STEP,
+                RANDOM_STEP,
                 Target(at_least=6) if promised else None,
             ),
         ]

@@ -250,11 +250,9 @@ class Merging:
         if self._came_from is not None:
             state, number = self._came_from
             state.following.setdefault(number, None)
-        frontier = self._frontier
-        while frontier and not frontier[0][2].untried:
-            heappop(frontier)
-        if frontier:
-            self._plan = frontier[0][2].way()
+        nearest = self._nearest()
+        if nearest is not None:
+            self._plan = nearest.way()
             return True
         if self._endless is None and self.bound is None:
             self._endless = self._without_end()
@@ -269,6 +267,13 @@ class Merging:
                 self._plan = target.way()
                 return True
         return False
+
+    def _nearest(self) -> State | None:
+        """The nearest state with something untried, if there is one."""
+        frontier = self._frontier
+        while frontier and not frontier[0][2].untried:
+            heappop(frontier)
+        return frontier[0][2] if frontier else None
 
     # ------------------------------------------------------------------------------- states from which nothing ends
 

@@ -159,7 +159,7 @@ class MergingDpor(Merging):
             self._add_edge(origin, self._last_edge(ending))
         self._events = None
         self._trails.spread()
-        if not any(state.untried for _, _, state in self._frontier):
+        if self._nearest() is None:
             self._try_everybody_on_rounds()
         return super().end(ending)
 

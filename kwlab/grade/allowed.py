@@ -26,8 +26,8 @@ BUILTINS = frozenset(
     Ellipsis False None NotImplemented True""".split()
 ) | {name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, BaseException)}
 
-# Attributes by which Python objects lead out of an answer: frames, code, tracebacks.
-_LEADS_OUT = re.compile(r"__\w+|(?:gi|cr|ag)_(?:frame|code|yieldfrom|await)|f_\w+|tb_\w+|co_\w+|mro")
+# Attributes by which Python objects lead out of an answer: frames, code, tracebacks; and texts that name attributes.
+_LEADS_OUT = re.compile(r"__\w+|(?:gi|cr|ag)_(?:frame|code|yieldfrom|await)|f_\w+|tb_\w+|co_\w+|mro|format(?:_map)?")
 
 # A learner checks the answer in its own cell, and that is no part of it.
 _ASIDES = {"check", "hint", "reset", "solution", "status"}
@@ -123,15 +123,22 @@ def _forbidden(exercise: Exercise, node: ast.AST) -> str:
                 if node.level or (alias.name not in allowed and "*" not in allowed):
                     return f"`from {'.' * node.level}{module or ''} import {alias.name}`: {_may_import(exercise)}"
         case ast.Attribute(attr=name) if _LEADS_OUT.fullmatch(name):
-            return f"the attribute `{name}`"
-        case ast.MatchClass(kwd_attrs=names) if any(_LEADS_OUT.fullmatch(name) for name in names):
-            return "an attribute of Python's own machinery in a pattern"
+            return _attribute(name)
+        case ast.MatchClass(cls=kind, patterns=unnamed, kwd_attrs=names):
+            if leads_out := [name for name in names if _LEADS_OUT.fullmatch(name)]:
+                return _attribute(leads_out[0])
+            if unnamed:  # which attributes they are is for the class to say
+                return f"an unnamed pattern in `{ast.unparse(kind)}(...)`: say which attribute is meant"
         case ast.Name(id=name) if name not in exercise.given and name not in exercise.helpers:
             if name.startswith("__") or (name in vars(builtins) and name not in BUILTINS):
                 return f"`{name}`"
         case ast.AsyncFunctionDef() | ast.AsyncFor() | ast.AsyncWith() | ast.Await():
             return "`async` or `await`"
     return ""
+
+
+def _attribute(name: str) -> str:
+    return f"the attribute `{name}`" + (": write an f-string" if name.startswith("format") else "")
 
 
 def _may_import(exercise: Exercise) -> str:

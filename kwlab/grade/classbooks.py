@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kwlab.grade.gradebook import Graded
+from kwlab.grade.mark import Score
 
 __all__ = ["COLUMNS", "class_report", "write_csv", "write_feedback"]
 
@@ -64,7 +65,7 @@ def _section(one: Graded) -> str:
 
 
 def _page(title: str, body: str) -> str:
-    style = "body{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color-scheme:light dark}"
+    style = ":root{color-scheme:light dark}body{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
     head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{style}td,th{{padding:.2em .6em}}</style>'
     return (
         f'<!DOCTYPE html><html lang="en"><head>{head}</head><body><h1>{html.escape(title)}</h1>{body}</body></html>\n'
@@ -86,19 +87,26 @@ def class_report(graded: list[Graded]) -> str:
             f"median {points[len(points) // 2]} of {_maximum(theirs[0])} points.",
             "",
         ]
-        missed = [score for mark in marks for score in mark.scores if score.outcome != "passed"]
-        failed = Counter(score.name for score in missed)
-        if failed:
-            lines += ["| failed | of | property | what came most often |", "|--:|--:|---|---|"]
-        for name, count in failed.most_common():
-            scores = [
-                score for mark in marks for score in mark.scores if score.name == name and score.outcome != "passed"
-            ]
-            came = Counter(score.came or score.message or score.outcome for score in scores)
-            common = " ".join(came.most_common(1)[0][0].split())[:200].replace("|", "\\|")
-            lines.append(f"| {count} | {len(marks)} | {scores[0].sentence} | {common} |")
+        lines += _missed([score for mark in marks for score in mark.scores], len(marks))
         for one in theirs:
             if one.mark is None:
                 lines.append(f"- {one.submission.learner}: {' '.join(one.trouble.split())[:200]}")
         lines.append("")
     return "\n".join(lines)
+
+
+def _missed(scores: list[Score], learners: int) -> list[str]:
+    """A table of the tests that some did not pass: those that failed most often first."""
+    rows = []
+    for name in dict.fromkeys(score.name for score in scores):
+        failed = [score for score in scores if score.name == name and score.outcome == "failed"]
+        other = [score for score in scores if score.name == name and score.outcome in ("todo", "not run")]
+        if failed or other:
+            came = Counter(score.came or score.message for score in failed).most_common(1)
+            common = " ".join(came[0][0].split())[:200].replace("|", "\\|") if came else ""
+            rows.append((len(failed), len(other), (failed + other)[0].sentence, common))
+    if not rows:
+        return []
+    rows.sort(key=lambda row: row[:2], reverse=True)
+    head = ["| failed | not written, or not run | of | property | what came most often |", "|--:|--:|--:|---|---|"]
+    return head + [f"| {failed} | {other} | {learners} | {text} | {common} |" for failed, other, text, common in rows]

@@ -67,9 +67,8 @@ class Found:
                 raise self._failed(kind, bug, schedule, "")
         if self.endless or (self.bugs and not self.good):
             kind = ENDLESS if self.endless else next(iter(self.bugs))
-            where = "one" if self.endless else "every"
-            message = f"in {where} interleaving it does not come to a good end, so what this test asks for is not known"
-            raise self._failed(kind, *self.bugs[kind], message)
+            how = "an interleaving has no end" if self.endless else "no interleaving comes to a good end"
+            raise self._failed(kind, *self.bugs[kind], f"{how}, so what this test asks for cannot be told")
 
     def excludes_all(self) -> None:
         self.excludes(*self.bugs)

@@ -186,7 +186,7 @@ class Mark:
         for part in range(1, len(self.parts) + 1):
             rows.append(f'<tr><th colspan="3" style="text-align:left">{html.escape(self._heading(part))}</th></tr>')
             rows += [_row(score) for score in self._shown(part)]
-        problems = "".join(f"<p><b>First:</b> {html.escape(fault)}</p>" for fault in self.faults())
+        problems = "".join(f"<p><b>First:</b> {_with_code(fault)}</p>" for fault in self.faults())
         searched = "".join(f"<p>{html.escape(line)}</p>" for line in self.remarks)
         ends = f"<p>{html.escape(self.next_step())}</p>"
         if searched:
@@ -199,12 +199,14 @@ class Mark:
 
 def _row(score: Score) -> str:
     more = "".join(
-        f'<br><span style="display:inline-block;min-width:5em">{label}</span>'
-        f'<code style="white-space:pre-wrap">{html.escape(text)}</code>'
+        '<div style="padding-left:6em;text-indent:-6em">'
+        f'<span style="display:inline-block;min-width:6em;text-indent:0">{label}</span>'
+        f'<code style="white-space:pre-wrap">{html.escape(text)}</code></div>'
         for label, text in score.details()
     )
+    outcome = f"{SIGNS[score.outcome]} {WORDS[score.outcome]}"
     return (
-        f"<tr><td>{SIGNS[score.outcome]} {WORDS[score.outcome]}</td>"
+        f'<tr style="vertical-align:top"><td style="white-space:nowrap">{outcome}</td>'
         f'<td style="text-align:right">{score.points}/{score.maximum}</td>'
         f'<td style="text-align:left">{_with_code(score.sentence)}{more}</td></tr>'
     )

@@ -44,6 +44,7 @@ from kwlab.grade.warm import judge_in_a_fork
 
 __all__ = ["judge", "main", "serve"]
 
+MAX_SHOWN = 2000
 Outcome = Literal["passed", "failed", "todo", "not run"]
 
 
@@ -238,7 +239,8 @@ class Referee:
         declared = next(test for test in self.exercise.tests if test.name == item.name)
         shown = {}
         if failed is not None:
-            shown = {key: getattr(failed, key) for key in ("called", "came", "expected", "message", "evidence")}
+            texts = {key: _shortened(getattr(failed, key)) for key in ("called", "came", "expected", "message")}
+            shown = texts | {"evidence": failed.evidence}
         self.scores.append(
             Score(
                 name=item.name,
@@ -259,6 +261,11 @@ class Referee:
         scores = tuple(sorted(self.scores, key=lambda score: order.index(score.name)))
         identity = (self.exercise.id, self.exercise.title, self.answer.digest)
         return Mark(*identity, titles, scores, tuple(self.problems), tuple(self.remarks))
+
+
+def _shortened(text: str) -> str:
+    """For people to read: an answer can be as long as it likes."""
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]} ... ({len(text):,} characters)"
 
 
 _BOXED = pytest.StashKey[_Boxed]()
