@@ -301,7 +301,7 @@ RULES: dict[str, tuple[str, object, tuple[Program, ...]]] = {
         lambda op, detail, later, more: op != ops.COMPLETE and table.exchangeable(op, detail, later, more),
         (TWO_COMPLETES,),
     ),
-    "what a wait finds taken and given back": ("look through", -1, (TAKEN_AND_GIVEN_BACK,)),
+    "what a wait finds taken and given back": ("look through", -1, of(218)),
     "what was announced at the end": ("pending", None, of(172, 184, 230)),
     "a failure ends what all could do": ("failure", (), (A_FAILURE,)),
     "who sleeps wakes up for what collides": ("independent", lambda one, other: True, of(3, 17, 56)),
