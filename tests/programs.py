@@ -19,7 +19,7 @@ from kwlab.explore.races import Clock, RaceDetector, Stamp
 from kwlab.explore.strategy import Strategy
 from kwlab.runtime.model import ModelRuntime
 
-__all__ = ["Program", "outcomes_of", "races_of", "racy_program", "random_program", "smallest"]
+__all__ = ["Program", "outcomes_of", "races_of", "racy_program", "random_program", "smallest", "storing_program"]
 
 HEAD = """\
 from kwlab import *
@@ -191,6 +191,35 @@ ORDERS = (
     "tasks.append(runtime.spawn(lambda: shared.plain, 'spawned by {n}'))",
 )
 
+# Stores that may wait in a buffer, looks that may come before they leave it, and barriers.
+STORES = (
+    'WRITE_ONCE(shared, "x", {v})',
+    'WRITE_ONCE(shared, "y", {v})',
+    'WRITE_ONCE(shared, "x", {v})\nlogs[{n}].append(READ_ONCE(shared, "y"))',
+    'WRITE_ONCE(shared, "y", {v})\nlogs[{n}].append(READ_ONCE(shared, "x"))',
+    'tasks[{n}].state = TASK_INTERRUPTIBLE\nlogs[{n}].append(READ_ONCE(shared, "x"))',
+    'WRITE_ONCE(shared, "x", {v})\nlogs[{n}].append(wake_up_process(tasks[{o}]))',
+    'WRITE_ONCE(shared, "x", {v})\nlogs[{n}].append(tasks[{o}].state)',
+    "tasks[{o}].state = TASK_INTERRUPTIBLE",
+)
+LOOKS = (
+    'logs[{n}].append(READ_ONCE(shared, "x"))',
+    'logs[{n}].append(READ_ONCE(shared, "y"))',
+    "logs[{n}].append(tasks[{o}].state)",
+    "logs[{n}].append(bits.test_bit({b}))",
+)
+BARRIERS = (
+    "set_current_state(TASK_INTERRUPTIBLE)",
+    "with {l}:\n    shared.under_{l} += 1",
+    'with {l}:\n    WRITE_ONCE(shared, "{f}", 3)',
+    "bits.set_bit({b})",
+    "complete({c})",
+    "wait_for_completion({c})",
+    "logs[{n}].append(try_wait_for_completion({c}))",
+    "schedule()",
+    "logs[{n}].append(wake_up_process(tasks[{o}]))",
+)
+
 
 @dataclass(frozen=True)
 class Program:
@@ -281,8 +310,25 @@ def racy_program(seed: int) -> Program:
     return Program(tuple(bodies))
 
 
+def storing_program(seed: int) -> Program:
+    """As `random_program`, of stores, looks and barriers: where stores may wait, some can end in more ways."""
+    draw = random.Random(seed)
+    barriers = draw.sample(BARRIERS, 2)
+    completions = draw.choice(("c", "cd"))
+    bodies = []
+    for number in range(2):
+        kinds = draw.choices((STORES, LOOKS, barriers), (4, 1, 1), k=draw.choice((1, 1, 2)))
+        some = [draw.choice(kind) for kind in kinds]
+        bodies.append(tuple(_filled_in(one, draw, number, 2, completions, "a") for one in some))
+    return Program(tuple(bodies))
+
+
 def outcomes_of(
-    program: Program, strategy: Strategy, most: int | None = None, backend: str = "greenlet"
+    program: Program,
+    strategy: Strategy,
+    most: int | None = None,
+    backend: str = "greenlet",
+    memory: str = "sc",
 ) -> tuple[frozenset[Hashable], Search]:
     """All ways in which the program can end: its values and logs, or the kind of bug; and the search.
 
@@ -303,7 +349,7 @@ def outcomes_of(
         made.clear()
         return False
 
-    options = Options(backend=backend)
+    options = Options(backend=backend, memory=memory)
     found = search(program.scenario(made.append), strategy, options, executions=most, stop_at_bug=False, after=after)
     return frozenset(ends), found
 

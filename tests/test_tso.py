@@ -20,6 +20,7 @@ from kwlab import (
 )
 from kwlab.explore import Options, Verdict, check, join, replay
 from kwlab.explore.dpor import Dpor
+from kwlab.explore.merging_dpor import MergingDpor
 from kwlab.explore.sleep_sets import SleepSets
 from kwlab.museum import EXHIBITS, Edit, Exhibit, make_variant
 
@@ -153,6 +154,34 @@ def test_an_unknown_memory_model() -> None:
 
 
 @pytest.mark.parametrize("strategy", [Dpor, SleepSets])
-def test_a_strategy_that_knows_no_store_buffers(strategy: type) -> None:
-    with pytest.raises(ValueError, match="knows no store buffers"):
-        check(lambda: None, memory="tso", strategy=strategy())
+def test_the_reductions_know_store_buffers(strategy: type) -> None:
+    verdict = check(lambda: sleeper(__set_current_state), memory="tso", strategy=strategy())
+    assert verdict.bug is not None
+    assert verdict.bug.kind == "lost wake-up"
+    right = check(lambda: sleeper(set_current_state), memory="tso", strategy=strategy())
+    assert right.ok
+    assert right.guarantee.startswith("all interleavings")
+    assert not check(lambda: store_buffering(False), memory="tso", strategy=strategy()).ok
+    assert check(lambda: store_buffering(True), memory="tso", strategy=strategy()).ok
+
+
+def test_a_strategy_that_knows_no_store_buffers() -> None:
+    with pytest.raises(ValueError, match="it knows no store buffers; take Merging, or Dpor"):
+        check(lambda: None, memory="tso", strategy=MergingDpor())
+
+
+def test_who_wakes_a_task_looks_behind_its_own_stores() -> None:
+    """A wake-up is a full barrier, so what the waker stored just before is what it finds."""
+
+    def scenario() -> None:
+        me = current()
+        __set_current_state(TASK_INTERRUPTIBLE)
+        assert wake_up_process(me), "it found the state of before the store"
+
+    assert nothing_wrong(check(scenario, memory="tso"))
+
+
+def test_a_vain_wake_up_says_what_it_could_not_see() -> None:
+    trace = check(lambda: sleeper(__set_current_state), memory="tso").trace()
+    unseen = "state P it does not wake (what sleeper stored since is in its store buffer, where nobody else sees it)"
+    assert any(unseen in step.sentence for step in trace.steps)

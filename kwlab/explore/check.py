@@ -16,7 +16,6 @@ from kwlab.explore.minimise import minimise
 from kwlab.explore.problems import KINDS
 from kwlab.explore.progress import Progress
 from kwlab.explore.replay import signed
-from kwlab.explore.sleep_sets import SleepSets
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.tso import MEMORY_MODELS
 from kwlab.explore.verdict import Verdict
@@ -78,11 +77,8 @@ def check(
         strategy = IterativeBounding(bound) if bound is not None else CompleteFirst(executions, seconds)
     elif bound is not None:
         raise ValueError("check(bound=..., strategy=...): a strategy has its own bound; give one of the two")
-    if options.memory == "tso" and isinstance(strategy, (SleepSets, MergingDpor)):
-        raise ValueError(
-            f"check(memory='tso', strategy={type(strategy).__name__}): its table of what can collide knows no store "
-            "buffers; take another strategy"
-        )
+    if options.memory == "tso" and isinstance(strategy, MergingDpor):
+        raise ValueError("check(memory='tso', strategy=MergingDpor): it knows no store buffers; take Merging, or Dpor")
     progress = Progress()
 
     def after(execution: Execution, so_far: Search) -> None:

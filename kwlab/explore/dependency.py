@@ -14,6 +14,10 @@ both read, or both add.
 | set_current_state, plain store, exit | the task's state | write | a wake-up before and one after differ |
 | read state | the task's state | read | |
 | wake_up | the task's state | write; read if it changes nothing | wake-ups of a running task do not notice each other |
+| plain store and WRITE_ONCE under total store order | the own store buffer | write | |
+| a store leaves its buffer | the buffer | write | it is the oldest one |
+| (a store becomes visible) | the field, or the task's state | write | in the step of the buffer, or at a barrier |
+| (a barrier with stores waiting) | the own store buffer | write | nothing is left for the buffer to do |
 | wake_up of a task that has exited | references to it | read | it is a use after free, unless somebody holds one |
 | (a reference taken or dropped) | references to it | add | |
 | test_bit, set_bit | the one bit | read, write | bits of one word do not collide |
@@ -39,6 +43,7 @@ are not here: what neither a lock nor another operation keeps in order is a data
 
 from typing import Any
 
+from kwlab.explore.tso import StoreBuffer
 from kwlab.runtime import model_ops as ops
 from kwlab.runtime.model_clock import ModelClock
 from kwlab.runtime.model_objects import ModelTask
@@ -73,13 +78,16 @@ def accesses_of(task: ModelTask) -> Accesses:
     if op == ops.TEST_BIT:
         return ((target.key + task.argument, READ),)
     if op == ops.WAKE:
-        state: int = target._state
+        stores = task.runtime.stores
+        state: int = target._state if stores is None else stores.get(task, target, "_state")
         if state & TASK_DEAD:
             return (target.key, READ), (target.key + 1, READ)
         return ((target.key, WRITE if state & task.argument else READ),)
     if op == ops.SCHEDULE or op == ops.READ_STATE:
         return ((target.key, READ),)
     if op == ops.SET_STATE or op == ops.STORE_STATE or op == ops.EXIT:
+        if op == ops.STORE_STATE and task.argument is not None and task.runtime.stores is not None:
+            return ((task.buffer_key, WRITE),)
         return ((target.key, WRITE),)
     if op == ops.WAIT:
         return ((target.key, WRITE), (task.key, WRITE)) if task._state else ((target.key, WRITE),)
@@ -90,6 +98,8 @@ def accesses_of(task: ModelTask) -> Accesses:
     if op == ops.SET_BIT:
         bit = task.argument
         return ((target.key + (bit if bit >= 0 else ~bit), WRITE),)
+    if op == ops.WRITE and task.runtime.stores is not None:
+        return ((task.buffer_key, WRITE),)
     if op == ops.READ or op == ops.WRITE:
         key = target.key if target is task.runtime else task.runtime.field_key(target, task.argument)
         return ((key, READ if op == ops.READ else WRITE),)
@@ -103,6 +113,8 @@ def accesses_of(task: ModelTask) -> Accesses:
         if target.now < target.expires:
             return (target.key + 1, READ), (target.key, WRITE)
         return ((target.key + 1, WRITE),)
+    if isinstance(target, StoreBuffer):
+        return ((target.owner.buffer_key, WRITE),)
     return EVERYTHING
 
 
@@ -114,6 +126,8 @@ def aside_accesses(op: int, target: Any) -> tuple[int, int]:
         return target.key + 1, ADD
     if op == PROGRAM:
         return target.key + 1, READ
+    if op == ops.WRITE:
+        return target, WRITE  # a key already
     assert op == READ_STATE
     return target.key, READ
 

@@ -12,6 +12,7 @@ from kwlab.explore.sleep_sets import Node, SleepSets
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
 from kwlab.runtime.model_ops import DEVICE, LOCK
+from kwlab.runtime.states import TASK_RUNNING
 
 __all__ = ["Dpor"]
 
@@ -28,7 +29,7 @@ class Dpor(SleepSets):
         self._order.cut(max(len(self._nodes) - 1, 0))
 
     def _take(self, node: Node, task: ModelTask) -> None:
-        order = self._order
+        order, runtime = self._order, task.runtime
         number, op, detail = task.id, task.op, detail_of(task)
         step = len(order)
 
@@ -38,6 +39,8 @@ class Dpor(SleepSets):
         past = order.races(number, order.before(number, task.born), node.accesses, op, detail, race)
         if op == LOCK and task.target.released >= 0:
             past |= order.past[task.target.released]
+        if runtime.stores is not None:
+            order.running[step] = sum(1 << other.id for other in runtime.live if other._state == TASK_RUNNING)
         order.push(number, past, node.accesses, op, detail, node.enabled)
         node.wanted |= node.enabled if node.accesses is EVERYTHING else 1 << number
 

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 
 from kwlab.explore.dependency import ADD, READ, WRITE, Accesses, exchangeable
-from kwlab.runtime.model_ops import DEVICE, LOCK
+from kwlab.runtime.model_ops import DEVICE, LOCK, SCHEDULE
 
 __all__ = ["HappensBefore"]
 
@@ -38,6 +38,9 @@ class HappensBefore:
         self._enabled: list[int] = []
         self._history: dict[int, list[_History]] = {}
         self._barriers = 0  # the steps that collide with everything
+        # By step: the tasks that were TASK_RUNNING before it. Noted only where more than the operations that say so can
+        # change a state: under total store order.
+        self.running: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.past)
@@ -108,6 +111,8 @@ class HappensBefore:
             elif mode != mode2 or mode == WRITE:
                 if op == DEVICE:
                     possible = bool(self._enabled[step] >> task & 1)
+                elif op == SCHEDULE and self.running:
+                    possible = bool(self.running[step] >> task & 1)
                 else:
                     possible = exchangeable(self._op[step], self._detail[step], op, detail)
                 if possible:

@@ -67,7 +67,7 @@ def deed(runtime: ModelRuntime, task: ModelTask, slept: bool) -> str:
     if op == READ_STATE:
         return f"{me} looks at the state of {target.name}"
     if op == WAKE:
-        return _wakes(me, target, argument)
+        return _wakes(runtime, me, target, argument)
     if op == TEST_BIT:
         return _asks(runtime, task, target, argument)
     if op == SET_BIT:
@@ -105,12 +105,14 @@ def _announces(me: str, state: int) -> str:
     return f"{me} announces its sleep ({task_state_to_char(state)}): from now on a wake-up will be noticed"
 
 
-def _wakes(me: str, target: ModelTask, states: int) -> str:
+def _wakes(runtime: ModelRuntime, me: str, target: ModelTask, states: int) -> str:
     if target._state & states:
         return f"{me} wakes {target.name}"
+    waits = runtime.stores is not None and runtime.stores.pending(target)
+    unseen = f" (what {target.name} stored since is in its store buffer, where nobody else sees it)" if waits else ""
     if target._state == TASK_RUNNING:
-        return f"{me} wakes {target.name}, which is TASK_RUNNING: nothing happens, and nothing is remembered"
-    return f"{me} tries to wake {target.name}, whose state {task_state_to_char(target._state)} it does not wake"
+        return f"{me} wakes {target.name}, which is TASK_RUNNING{unseen}: nothing happens, and nothing is remembered"
+    return f"{me} tries to wake {target.name}, whose state {task_state_to_char(target._state)} it does not wake{unseen}"
 
 
 def _asks(runtime: ModelRuntime, task: ModelTask, bits: Any, bit: int) -> str:

@@ -13,7 +13,6 @@ from kwlab.explore.frames import READABLE, Opaque, Suspended, chain
 from kwlab.runtime import reports
 from kwlab.runtime.model import ModelRuntime
 from kwlab.runtime.model_objects import ModelTask, unobserved
-from kwlab.runtime.states import TASK_DEAD
 
 __all__ = ["StateKeys"]
 
@@ -54,8 +53,10 @@ class StateKeys:
         for task in runtime.all_tasks:
             canonical.number(task)
         for task in runtime.all_tasks:
-            canonical.write([task._state, task._flags, task._usage, task.irqs_off, task.kthread, task.kept])
-            if task._state != TASK_DEAD:
+            # Not from its state: others may store into that of a task that has exited.
+            alive = task in runtime.live
+            canonical.write([alive, task._state, task._flags, task._usage, task.irqs_off, task.kthread, task.kept])
+            if alive:
                 frames = self._chain(task, me)
                 canonical.write([task.op, task.target, task.argument, len(task.held), *task.held, len(frames)])
                 for suspended in frames:

@@ -8,6 +8,9 @@ Buffered are the stores that may meet a reader without a lock: ``task.state = ..
 `WRITE_ONCE`. Other fields need no buffer, as long as there is no data race: then whoever reads them has taken over from
 the writer by an operation that empties the buffer. So this memory model turns the race detector on.
 
+To reductions a store is an access of its buffer, and the device's step one of the buffer and of what is stored there
+(see `kwlab.explore.dependency`); so are a barrier's, for each store that it makes visible.
+
 Full barriers: `set_current_state`, taking and releasing a lock, waking (whoever is woken or not), completing and
 waiting, `schedule`, setting and clearing a flag bit (a locked instruction), and the end of a task.
 """
@@ -18,9 +21,9 @@ from typing import Any
 from kwlab.runtime.model import ModelRuntime
 from kwlab.runtime.model_clock import Device
 from kwlab.runtime.model_objects import ModelTask, unobserved
-from kwlab.runtime.model_ops import COMPLETE, LOCK, SET_BIT, TEST_COMPLETION, UNLOCK, WAIT, WAKE
+from kwlab.runtime.model_ops import COMPLETE, LOCK, SET_BIT, SPAWN, TEST_COMPLETION, UNLOCK, WAIT, WAKE, WRITE
 
-__all__ = ["MEMORY_MODELS", "StoreBuffers"]
+__all__ = ["MEMORY_MODELS", "StoreBuffer", "StoreBuffers"]
 
 MEMORY_MODELS = {"sc": "sequentially consistent", "tso": "total store order"}
 _BARRIERS = frozenset((COMPLETE, LOCK, SET_BIT, TEST_COMPLETION, UNLOCK, WAIT, WAKE))
@@ -32,6 +35,7 @@ class StoreBuffer(Device):
     def __init__(self, runtime: ModelRuntime, owner: ModelTask) -> None:
         super().__init__(runtime)
         self.name = f"store buffer of {owner.name}"
+        self.owner = owner
         self.stores: deque[tuple[Any, str, Any]] = deque()
 
     def ready(self) -> bool:
@@ -41,8 +45,15 @@ class StoreBuffer(Device):
         """The oldest store becomes visible."""
         task = self.runtime.running
         assert task is not None
+        self.let_out(task)
+
+    def let_out(self, task: ModelTask) -> None:
+        """The oldest store becomes visible, in a step of `task`."""
+        runtime = self.runtime
+        target, field, value = self.stores.popleft()
+        runtime.aside(WRITE, target.key if isinstance(target, ModelTask) else runtime.field_key(target, field))
         with unobserved(task):
-            setattr(*self.stores.popleft())
+            setattr(target, field, value)
 
 
 class StoreBuffers:
@@ -73,6 +84,7 @@ class StoreBuffers:
         if buffer is None:
             buffer = self._of[task] = StoreBuffer(self.runtime, task)
             self.runtime.attach(buffer)
+            self.runtime.aside(SPAWN, self.runtime)  # who comes first decides the numbers of the devices
         buffer.stores.append((target, field, value))
 
     def get(self, task: ModelTask, target: Any, field: str) -> Any:
@@ -92,6 +104,6 @@ class StoreBuffers:
         """A full barrier: all that `task` stored becomes visible."""
         buffer = self._of.get(task)
         if buffer is not None and buffer.stores:
-            with unobserved(task):
-                while buffer.stores:
-                    setattr(*buffer.stores.popleft())
+            self.runtime.aside(WRITE, task.buffer_key)
+            while buffer.stores:
+                buffer.let_out(task)

@@ -88,6 +88,11 @@ class ModelTask:
         self.unseen = 0  # in how many `unobserved` blocks it is
 
     @property
+    def buffer_key(self) -> int:
+        """The key of the buffer in which its stores wait, under a memory that has one."""
+        return self.key + 2
+
+    @property
     def pid(self) -> int:
         return self.id
 
@@ -159,6 +164,8 @@ class ModelTask:
     def wake_up(self, states: int) -> int:
         runtime = self.runtime
         me = runtime.announce(WAKE, self, states)
+        if runtime.stores is not None:
+            runtime.stores.drain(me)  # before the look: what it stored itself counts
         if probes:
             for probe in probes:
                 probe("sched_waking", self, {"state": task_state_to_char(self._state)})
