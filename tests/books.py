@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from conftest import ROOT
 from lab import Lab, promised, run_all
+
+from tools.notebooks import ROOT
 
 # Of the notebook in front, by the number of a cell's run: the labels of the pictures that can be seen in its outputs.
 LABELS = """number => {

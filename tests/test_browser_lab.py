@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from books import ANSWER, LABELS, LINKS, OUTPUTS, Book, Widget, in_front, leave, photograph, to_the_front
-from conftest import ROOT
 from lab import Lab, browsing, promised, run_all
 
 from kwlab.grade.answer import marker
@@ -23,7 +22,7 @@ from kwlab.grade.progress import FILE
 from kwlab.grade.reference import reference_answer
 from kwlab.host.structs import STRUCTS
 from kwlab.widgets.answers import kept_answers
-from tools.notebooks import course_notebooks, exercise_notebooks, read
+from tools.notebooks import ROOT, course_notebooks, exercise_notebooks, read
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
