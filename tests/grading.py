@@ -94,6 +94,8 @@ _referee = WarmReferee()
 atexit.register(_referee.close)
 
 
-def warm_grade(exercise: Exercise, answer: Answer, *, seed: str = "", hard_stop: float = PATIENT) -> Mark:
+def warm_grade(
+    exercise: Exercise, answer: Answer, *, seed: str = "", hard_stop: float = PATIENT, **options: Any
+) -> Mark:
     """As `kwlab.grade.run.grade`, from a fork of one referee, in a quarter of the time."""
-    return _referee.grade(exercise, answer, seed=seed, hard_stop=hard_stop)
+    return _referee.grade(exercise, answer, seed=seed, hard_stop=hard_stop, **options)
