@@ -2,6 +2,7 @@
 
 import atexit
 from pathlib import Path
+from typing import Any
 
 from kwlab.grade.answer import Answer
 from kwlab.grade.exercise import Exercise, find, load
