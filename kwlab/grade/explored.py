@@ -122,6 +122,9 @@ def explore(
 
     def after(execution: Execution, _: Search) -> bool:
         bug = execution.bug
+        if execution.ending.kind == "unfair":
+            # A fair scheduler would end it; but an answer is asked to sleep while it waits, not to go round.
+            bug = Bug(ENDLESS, f"still going on after {STEPS} steps: {execution.ending.sentence}")
         if bug is not None:
             found.bugs.setdefault(kind_of_bug(bug), (bug, execution.schedule))
         elif execution.ending.kind == "done":
