@@ -17,6 +17,7 @@ from kwlab import (
     TASK_UNINTERRUPTIBLE,
     WRITE_ONCE,
     KthreadWork,
+    SpinLock,
     Struct,
     Task,
     Worker,
@@ -50,8 +51,11 @@ from kwlab import (
     wake_up_process,
 )
 from kwlab.explore import Options, Verdict, check, join, replay
+from kwlab.explore.bounding import IterativeBounding
 from kwlab.explore.depth_first import DepthFirst
 from kwlab.explore.engine import Execution, search
+from kwlab.explore.merging import Merging
+from kwlab.explore.strategy import Strategy
 from kwlab.runtime.model import ForeignThreadError
 from kwlab.runtime.model_guard import UncontrolledError
 from kwlab.worker import KTW_FREEZABLE
@@ -616,3 +620,33 @@ def test_marked_accesses_on_real_threads() -> None:
     assert READ_ONCE(flagged, "ready") is False
     WRITE_ONCE(flagged, "ready", True)
     assert READ_ONCE(flagged, "ready") is True
+
+
+class TimeIsOver(BaseException):
+    """What the handler of a signal raises, anywhere."""
+
+
+@pytest.mark.parametrize("strategy", [DepthFirst, Merging, IterativeBounding], ids=lambda strategy: strategy.__name__)
+@pytest.mark.parametrize("when", range(1, 12))
+def test_what_ends_a_search_from_outside_comes_out_as_itself(strategy: Callable[[], Strategy], when: int) -> None:
+    """It passes the end of a kthread, which would go on to say that it has exited: a step of no execution."""
+    rounds = 0
+
+    def reader(lock: SpinLock) -> int:
+        nonlocal rounds
+        for _ in range(3):
+            with lock:
+                pass
+            rounds += 1
+            if rounds == 7 * when:
+                raise TimeIsOver
+        return 0
+
+    def scenario() -> None:
+        lock = raw_spin_lock_init("lock")
+        join(*[kthread_run(reader, lock, "reader/%u", number) for number in range(2)])
+
+    with pytest.raises(TimeIsOver):
+        search(scenario, strategy(), Options())
+    rounds = -(10**6)
+    assert replay(scenario, ()).bug is None, "the pool of tasks is as it was"

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from sys import exception
 from types import TracebackType
 from typing import Any, Literal
 
@@ -125,7 +126,7 @@ class ModelRuntime:
             self.running = task
             self.carriers.run(task)
             self.running = None
-            if len(self.schedule) < self._decided:
+            if self.crash is None and len(self.schedule) < self._decided:
                 self.ending = self._diverged(len(self.schedule))
             if inspect is not None and self.crash is None and self.ending is not None:
                 inspect(self.ending)
@@ -212,6 +213,8 @@ class ModelRuntime:
 
     def _next(self, me: ModelTask) -> ModelTask | None:
         """Who goes on; None, with `ending` or `crash` set, if the execution is over."""
+        if exception() is not None and self._is_left():
+            return None
         schedule = self.schedule
         step = len(schedule)
         if step < self._decided:
@@ -264,6 +267,15 @@ class ModelRuntime:
         if chosen is None:
             self.ending = self.ending or Ending("pruned")
         return chosen
+
+    def _is_left(self) -> bool:
+        """True, with `crash` set, if the handler of a signal raised (Ctrl-C, a time limit): on its way out of the task
+        that comes past steps, such as a kthread's last, which belong to no execution."""
+        under_way = exception()
+        if isinstance(under_way, Exception):
+            return False
+        self.crash = under_way
+        return True
 
     def _endless(self, task: ModelTask) -> Ending:
         """The step limit is reached. Who took all of the second half without a pause keeps the others waiting."""
