@@ -1,5 +1,6 @@
 """What never ends: loops with and without operations, alone and in company. A verdict, and always the same one."""
 
+import gc
 import signal
 import threading
 import time
@@ -95,6 +96,42 @@ def test_a_busy_machine_raises_no_suspicion() -> None:
         signal.signal(signal.SIGALRM, before)
     assert verdict.ok
     assert not verdict.notes
+
+
+def burn() -> None:
+    end = time.thread_time_ns() + 600_000_000
+    while time.thread_time_ns() < end:
+        sum(range(100_000))
+
+
+def test_what_is_collected_raises_no_suspicion() -> None:
+    """A callback of the collector may be under way, and take long: an exception would be lost in there."""
+    phases: list[str] = []
+
+    def collected(phase: str, info: dict[str, int]) -> None:
+        phases.append(phase)
+        burn()
+
+    gc.callbacks.insert(0, collected)
+    try:
+        verdict = check(lambda: gc.collect())
+    finally:
+        gc.callbacks.remove(collected)
+    assert phases[:2] == ["start", "stop"]
+    assert verdict.ok
+    assert not verdict.notes
+
+
+def test_a_loop_that_makes_garbage_is_endless_all_the_same() -> None:
+    def scenario() -> None:
+        kept: list[object] = []
+        while True:
+            kept.append([])
+            del kept[: len(kept) // 10_000]
+
+    bug = check(scenario).bug
+    assert bug is not None
+    assert bug.kind == "endless"
 
 
 def told_to_stop(polite: bool) -> None:

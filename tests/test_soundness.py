@@ -22,6 +22,7 @@ from kwlab.explore.depth_first import DepthFirst
 from kwlab.explore.dpor import Dpor
 from kwlab.explore.endless import watching
 from kwlab.explore.engine import Search, run_once
+from kwlab.explore.fields import observed_fields
 from kwlab.explore.merging import Merging
 from kwlab.explore.merging_dpor import MergingDpor
 from kwlab.explore.races import RaceDetector
@@ -136,7 +137,7 @@ def compare_races(program: Program) -> bool | None:
 
 
 def test_reductions_hide_no_race_on_some_programs() -> None:
-    with watching():
+    with watching(), observed_fields():  # once for all: it looks at every class there is
         found = [compare_races(racy_program(seed)) for seed in range(60)]
     assert found.count(True) >= 10
     assert found.count(False) >= 10
@@ -146,7 +147,7 @@ def test_reductions_hide_no_race_on_some_programs() -> None:
 @pytest.mark.timeout(1800)
 def test_reductions_hide_no_race_on_a_thousand_programs() -> None:
     compared, seed = 0, 60
-    with watching():
+    with watching(), observed_fields():
         while compared < ENOUGH:
             compared += compare_races(racy_program(seed)) is not None
             seed += 1

@@ -10,6 +10,7 @@ kept waiting who could have gone on, since every scheduler would have chosen him
 """
 
 import ctypes
+import gc
 import sys
 import threading
 import time
@@ -44,17 +45,35 @@ class Watch:
         self.runtime: ModelRuntime | None = None
         self.patience = PATIENCE
         self._ident = threading.get_ident()
+        self._collecting = False
+        self._began = self._collected = 0.0  # seconds of CPU, when a collection began and for all together
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, name="kwlab-watch", daemon=True)
 
     def start(self) -> None:
         """From now on look."""
+        gc.callbacks.insert(0, self._collection_begins)
+        gc.callbacks.append(self._collection_ends)
         self._thread.start()
 
     def stop(self) -> None:
         """Look no more."""
         self._over.set()
         self._thread.join()
+        gc.callbacks.remove(self._collection_begins)
+        gc.callbacks.remove(self._collection_ends)
+
+    # What Python collects is nobody's step: it takes long where much is alive, and it runs code (finalizers, callbacks
+    # of others) in which an exception would be lost. So one callback comes before all others, and one behind them.
+
+    def _collection_begins(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting, self._began = True, time.thread_time()
+
+    def _collection_ends(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "stop" and self._collecting:
+            self._collected += time.thread_time() - self._began
+            self._collecting = False
 
     def _look(self) -> None:
         mark: tuple[Any, ...] = ()
@@ -62,15 +81,15 @@ class Watch:
         while not self._over.wait(LOOK):
             runtime = self.runtime
             task = runtime.running if runtime is not None else None
-            if runtime is None or task is None:
-                mark = ()
+            if runtime is None or task is None or self._collecting:
+                mark = mark if self._collecting else ()
                 continue
             ident = getattr(getattr(task.carrier, "thread", None), "ident", None) or self._ident
-            now = _cpu_time(ident)
+            now = _cpu_time(ident) - self._collected
             seen = (runtime, len(runtime.schedule), ident)
             if seen != mark:
                 mark, since = seen, now
-            elif now - since > self.patience and _in_the_scenario(ident):
+            elif now - since > self.patience and _in_the_scenario(ident) and not self._collecting:
                 # The exploring thread waits for the GIL in the frame just looked at, and finds the exception there.
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Suspicion))
                 mark = ()
