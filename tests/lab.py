@@ -92,6 +92,10 @@ class Lab:
             self.server.wait()
 
 
+# JupyterLab's debugger asks every kernel that is ready; this is all it says of one that is shut down in that moment.
+LEFT_TOO_SOON = "Could not restore the debugger state: Canceled future for debug_request"
+
+
 @contextmanager
 def browsing(chromium: str, errors: list[str]) -> Iterator[Any]:
     """A page of Chromium, still empty; `errors` collects what goes wrong in it."""
@@ -103,7 +107,14 @@ def browsing(chromium: str, errors: list[str]) -> Iterator[Any]:
         )
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: (
+                errors.append(message.text)
+                if message.type == "error" and not message.text.startswith(LEFT_TOO_SOON)
+                else None
+            ),
+        )
         page.set_default_timeout(60_000)
         yield page
         browser.close()
