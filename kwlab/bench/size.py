@@ -32,8 +32,8 @@ class Size:
 FULL = Size()
 QUICK = Size(
     rounds=12,
-    turns=2,
-    works=6_000,
+    turns=1,
+    works=7_000,
     wakes=20,
     queued=1_000,
     births=40,
