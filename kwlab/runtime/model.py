@@ -165,13 +165,9 @@ class ModelRuntime:
             if self.ending is not None and self.ending.task is task and self.ended_at is None:
                 self.ended_at = error.__traceback__
             return None
-        except Exception as error:
-            if not self._stopping:
-                self._end(Ending("error", f"{task.name}: {described(error)}", task, error))
-            return None
         except BaseException as error:
-            # Ctrl-C and its like are nobody's bug: they leave through the hub.
-            self.crash = error
+            if not self._is_left(error) and not self._stopping:
+                self._end(Ending("error", f"{task.name}: {described(error)}", task, error))
             return None
         if self._stopping:
             return None
@@ -213,7 +209,7 @@ class ModelRuntime:
 
     def _next(self, me: ModelTask) -> ModelTask | None:
         """Who goes on; None, with `ending` or `crash` set, if the execution is over."""
-        if exception() is not None and self._is_left():
+        if exception() is not None and self._is_left(exception()):
             return None
         schedule = self.schedule
         step = len(schedule)
@@ -268,14 +264,15 @@ class ModelRuntime:
             self.ending = self.ending or Ending("pruned")
         return chosen
 
-    def _is_left(self) -> bool:
-        """True, with `crash` set, if the handler of a signal raised (Ctrl-C, a time limit): on its way out of the task
-        that comes past steps, such as a kthread's last, which belong to no execution."""
-        under_way = exception()
-        if isinstance(under_way, Exception):
-            return False
-        self.crash = under_way
-        return True
+    def _is_left(self, error: BaseException | None) -> bool:
+        """True, with `crash` set, if `error` is what the handler of a signal raised (Ctrl-C, a time limit), or came up
+        on its way out of the task. That is nobody's bug, and the steps it comes past, such as a kthread's last, belong
+        to no execution."""
+        while isinstance(error, (Exception, GeneratorExit, Abandon)):
+            error = error.__context__
+        if error is not None:
+            self.crash = error
+        return error is not None
 
     def _endless(self, task: ModelTask) -> Ending:
         """The step limit is reached. Who took all of the second half without a pause keeps the others waiting."""
@@ -315,7 +312,8 @@ class ModelRuntime:
             return
         if self.running is None or getattr(local, "task", None) is not self.running:
             self._refuse()
-        self._end(Ending(kind, sentence, self.running, error))
+        left = self._is_left(exception())
+        self._end(Ending("interrupted") if left else Ending(kind, sentence, self.running, error))
         raise Abandon
 
     def _end(self, ending: Ending) -> None:
@@ -426,8 +424,7 @@ class ModelRuntime:
     def oops(self, message: str, error: BaseException) -> None:
         if isinstance(error, Abandon):
             raise error
-        if not isinstance(error, Exception):
-            self.crash = error
+        if self._is_left(error):
             self._end(Ending("interrupted"))
             raise Abandon
         self.printk(f"{message}: {described(error)}")
