@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from kwlab.explore.dpor import Dpor
 from kwlab.explore.engine import Scenario, run_once, search
 from kwlab.explore.random_walk import Random
 from kwlab.explore.replay import Follow
+from kwlab.explore.strategy import Strategy
 from kwlab.kthread import kthread_run
 from kwlab.runtime.model_guard import guarded
 from kwlab.sched import raw_spin_lock_init
@@ -81,16 +83,9 @@ def switch_cost(switches: int) -> float:
     return (time.perf_counter() - start) / (switches // 2 * 2)
 
 
-def step_cost(scenario: Scenario, executions: int, races: bool = False) -> float:
-    """Seconds per step of a depth-first search."""
-    found = search(scenario, DepthFirst(), Options(races=races), executions=executions)
-    return found.seconds / found.steps
-
-
-def random_step_cost(scenario: Scenario, executions: int, backend: str) -> float:
-    """Seconds per step where chance chooses: a depth-first search stays with a task for as long as it can, and a step
-    that hands nothing over says nothing about what carries the tasks."""
-    found = search(scenario, Random(seed=1), Options(backend=backend), executions=executions)
+def step_cost(scenario: Scenario, strategy: Callable[[], Strategy], executions: int, **options: Any) -> float:
+    """Seconds per step of a search by a new `strategy`; `options` are those of `Options`."""
+    found = search(scenario, strategy(), Options(**options), executions=executions)
     return found.seconds / found.steps
 
 
@@ -126,6 +121,9 @@ def frontrun_cost(increments: int) -> float:
 def explore(size: Size) -> list[Result]:
     """Every ratio of the explorer."""
     counter = locked_counter(MANY)
+    # A depth-first search stays with a task for as long as it can, and a step that hands nothing over says nothing of
+    # what carries the tasks. There chance chooses.
+    chance = partial(Random, seed=1)
     results: list[Result] = []
     for name, subject, scenario in (
         ("explore-step", "A step of the model, two tasks and a lock", counter),
@@ -134,14 +132,10 @@ def explore(size: Size) -> list[Result]:
         samples = paired(
             size.rounds,
             {
-                SWITCH: lambda: switch_cost(size.steps),
-                STEP: lambda scenario=scenario: step_cost(scenario, size.explored),  # type: ignore[misc]
-                RANDOM_STEP: lambda scenario=scenario: random_step_cost(  # type: ignore[misc]
-                    scenario, size.explored, "greenlet"
-                ),
-                BATON: lambda scenario=scenario: random_step_cost(  # type: ignore[misc]
-                    scenario, size.explored // 10, "thread"
-                ),
+                SWITCH: partial(switch_cost, size.steps),
+                STEP: partial(step_cost, scenario, DepthFirst, size.explored),
+                RANDOM_STEP: partial(step_cost, scenario, chance, size.explored),
+                BATON: partial(step_cost, scenario, chance, size.explored // 10, backend="thread"),
             },
         )
         promised = scenario is counter
@@ -174,8 +168,8 @@ def _watching(size: Size) -> Result:
     samples = paired(
         size.rounds,
         {
-            WATCHED: lambda: step_cost(two_works, executions, races=True),
-            PLAIN: lambda: step_cost(two_works, executions),
+            WATCHED: partial(step_cost, two_works, DepthFirst, executions, races=True),
+            PLAIN: partial(step_cost, two_works, DepthFirst, executions),
         },
     )
     subject = "A step of a worker and two works, depth first"
@@ -185,11 +179,9 @@ def _watching(size: Size) -> Result:
 def _bookkeeping(size: Size) -> Result:
     schedules: list[list[int]] = []
     search(two_works, Dpor(), Options(), after=lambda execution, so_far: schedules.append(execution.schedule))
-    contestants: dict[str, Callable[[], float]] = {
-        REDUCED: lambda: dpor_cost(two_works),
-        ALONE: lambda: alone_cost(two_works, schedules),
-    }
-    samples = paired(size.rounds, contestants)
+    samples = paired(
+        size.rounds, {REDUCED: partial(dpor_cost, two_works), ALONE: partial(alone_cost, two_works, schedules)}
+    )
     details = {"executions": len(schedules)}
     subject = "An execution of a worker and two works"
     return Comparison("explore-dpor", subject, "s", samples, REDUCED, ALONE, Target(at_most=1.8), details)
@@ -199,9 +191,8 @@ def _frontrun(size: Size) -> Result:
     subject = f"An interleaving of a locked counter, 2 threads, {INCREMENTS} increments"
     if find_spec("frontrun") is None:
         return not_measured("explore-frontrun", subject, "frontrun is not installed (make bench)")
-    contestants: dict[str, Callable[[], float]] = {
-        THEIRS: lambda: frontrun_cost(INCREMENTS),
-        OURS: lambda: dpor_cost(locked_counter(INCREMENTS)),
-    }
-    samples = paired(min(size.rounds, 7), contestants)
+    samples = paired(
+        min(size.rounds, 7),
+        {THEIRS: partial(frontrun_cost, INCREMENTS), OURS: partial(dpor_cost, locked_counter(INCREMENTS))},
+    )
     return Comparison("explore-frontrun", subject, "s", samples, THEIRS, OURS, Target(at_least=40))

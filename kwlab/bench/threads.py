@@ -1,6 +1,8 @@
 """The threads themselves: how long one lives, how many there can be and at what price, and where a pinned one runs."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -35,24 +37,31 @@ def _note(ran: list[int], number: int, work: KthreadWork) -> None:
     ran.append(number)
 
 
+@contextmanager
+def _workers(count: int) -> Iterator[list[KthreadWorker]]:
+    """So many workers at once; behind the block, also behind a failure in the middle, each is destroyed."""
+    workers: list[KthreadWorker] = []
+    try:
+        for number in range(count):
+            workers.append(kthread_run_worker(0, "bench/%u", number))
+        yield workers
+    finally:
+        for worker in workers:
+            kthread_destroy_worker(worker)
+
+
 def life(size: Size) -> list[Result]:
     """One worker after the other, and all at once."""
     _birth_and_death()
     births = [_birth_and_death() for _ in range(size.births)]
     low, high = bootstrap(births)
     ran: list[int] = []
-    workers: list[KthreadWorker] = []
     start = time.perf_counter()
-    try:
-        for number in range(size.workers):
-            workers.append(kthread_run_worker(0, "bench/%u", number))
+    with _workers(size.workers) as workers:
         for number, worker in enumerate(workers):
             kthread_queue_work(worker, DEFINE_KTHREAD_WORK(partial(_note, ran, number)))
         for worker in workers:
             kthread_flush_worker(worker)
-    finally:
-        for worker in workers:
-            kthread_destroy_worker(worker)
     each = (time.perf_counter() - start) / size.workers
     middle = median(births)
     seen = (
@@ -67,14 +76,9 @@ def life(size: Size) -> list[Result]:
 
 def _at_once(count: int) -> float:
     """Seconds per worker, to create and to destroy it, when `count` of them live at once."""
-    workers: list[KthreadWorker] = []
     start = time.perf_counter()
-    try:
-        for number in range(count):
-            workers.append(kthread_run_worker(0, "bench/%u", number))
-    finally:
-        for worker in workers:
-            kthread_destroy_worker(worker)
+    with _workers(count):
+        pass
     return (time.perf_counter() - start) / count
 
 

@@ -25,7 +25,7 @@ __all__ = ["MergingDpor"]
 
 # The step that is tried first should be one that nobody else is likely to notice: looks, then what concerns a task
 # alone, then what concerns others, and locks last.
-_ORDER = {op: rank for rank, some in enumerate((
+_GROUPS = (
     (ops.TEST_BIT, ops.READ_STATE, ops.CLOCK, ops.READ, ops.TEST_COMPLETION),
     (ops.SCHEDULE, ops.EXIT),
     (ops.SET_STATE, ops.STORE_STATE),
@@ -34,7 +34,8 @@ _ORDER = {op: rank for rank, some in enumerate((
     (ops.PROGRAM,),
     (ops.LOCK,),
     (ops.DEVICE,),
-)) for op in some}  # fmt: skip
+)
+_ORDER = {op: rank for rank, group in enumerate(_GROUPS) for op in group}
 
 _OF_A_STATE = (ops.SET_STATE, ops.STORE_STATE, ops.READ_STATE, ops.WAKE, ops.SCHEDULE, ops.EXIT)
 _OF_NO_WAIT = (ops.LOCK, ops.TEST_BIT, ops.SET_BIT, ops.READ, ops.WRITE, ops.CLOCK)
