@@ -15,7 +15,8 @@ from kwlab.explore.merging import Merging, State
 from kwlab.explore.rounds import strongly_connected
 from kwlab.explore.sleep_sets import UP_TO_ORDER
 from kwlab.explore.state import StateKeys
-from kwlab.explore.trails import ALL, Edge, Event, Touched, Trails
+from kwlab.explore.touched import ALL, Touched
+from kwlab.explore.trails import Edge, Event, Trails
 from kwlab.runtime import model_ops as ops
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelSpinLock, ModelTask

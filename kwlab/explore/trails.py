@@ -6,105 +6,22 @@ every one of them. It carries all that matters of the way so far: which tasks kn
 came after it in the order), what those have touched, and who was the first of the others to move. Where two ways have
 brought the same trail to a state they go on as one. A trail ends where everybody knows of the step, or where whatever
 could race with it would race with a later step first.
+
+An announcement and a wake-up leave a task's state as the later of the two made it, so they race; but only who looks at
+the state, or sleeps by it, can tell. Mostly nobody does: the loop announces, finds a work, and takes the announcement
+back. So the trail keeps in mind who would have to come first for another state, and that is a race once somebody looks;
+it is none any more once the state is stored again ("observers": Aronis, Jonsson, Lång and Sagonas 2018).
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kwlab.explore.dependency import Accesses
+from kwlab.explore.touched import ALL, NOTHING, Touched
 
-__all__ = ["ALL", "Edge", "Event", "Touched", "Trails"]
+__all__ = ["Edge", "Event", "Trails"]
 
 NOBODY = -1
-ALL = -1  # as a set
-
-
-class Touched(NamedTuple):
-    """What one or more steps touched: sets of keys, as bit sets, by mode (see `dependency`).
-
-    The last four are of task states. A task `stores` its own; somebody `wakes` it, or finds it `awake`, and is not told
-    which; it is `ready`, and goes on, since it is TASK_RUNNING.
-    """
-
-    reads: int = 0
-    adds: int = 0
-    writes: int = 0
-    stores: int = 0
-    wakes: int = 0
-    awake: int = 0
-    ready: int = 0
-
-    @property
-    def states(self) -> int:
-        """The task states that were set with no look at what they were."""
-        return self.stores | self.wakes | self.awake
-
-    @property
-    def looks(self) -> int:
-        """What is not the same if it was set to something else before."""
-        return self.reads | self.writes | self.ready
-
-    def notices(self, earlier: "Touched") -> bool:
-        """True if one who touches this notices that the `earlier` was touched, or would be noticed if it came first."""
-        reads, adds, writes, stores, wakes, awake, ready = self
-        reads2, adds2, writes2, stores2, wakes2, awake2, ready2 = earlier
-        return bool(
-            writes & (reads2 | adds2 | writes2 | stores2 | wakes2 | awake2 | ready2)
-            or reads & (adds2 | writes2 | stores2 | wakes2)
-            or adds & (reads2 | writes2)
-            or stores & (reads2 | writes2 | ready2)
-            or wakes & (reads2 | writes2)
-            or awake & writes2
-            # A wake-up of who is ready anyway would change nothing, but who is may owe it to an earlier one.
-            or ready & (writes2 | stores2 | wakes2)
-        )
-
-    def leaves_another(self, other: "Touched") -> int:
-        """The task states that are others, though nobody has noticed yet, if the two come in the other order."""
-        return self.stores & (other.wakes | other.awake) | (self.wakes | self.awake) & other.stores
-
-    def and_then(self, other: "Touched") -> "Touched":
-        """What the two touched together."""
-        reads, adds, writes, stores, wakes, awake, ready = self
-        reads2, adds2, writes2, stores2, wakes2, awake2, ready2 = other
-        return Touched(
-            reads | reads2,
-            adds | adds2,
-            writes | writes2,
-            stores | stores2,
-            wakes | wakes2,
-            awake | awake2,
-            ready | ready2,
-        )
-
-    def condensed(self) -> "Touched":
-        """As much of it as is needed to tell who notices it."""
-        reads, adds, writes, stores, wakes, awake, ready = self
-        stores &= ~writes
-        wakes &= ~(writes | stores)
-        return Touched(
-            reads & ~writes,
-            adds & ~writes,
-            writes,
-            stores,
-            wakes,
-            awake & ~(writes | reads | stores | wakes | ready),
-            ready & ~(writes | reads | stores | wakes),
-        )
-
-    def outlasts(self, since: "Touched") -> bool:
-        """True if somebody could notice this and none of what was touched `since`."""
-        reads, adds, writes, stores, _, _, ready = since
-        return bool(
-            self.writes & ~writes
-            or self.reads & ~(reads | writes)
-            or self.adds & ~(adds | writes)
-            or self.states & ~(stores | writes)
-            or self.ready & ~(reads | writes | stores | ready)
-        )
-
-
-NOTHING = Touched()
 
 
 class Event(NamedTuple):
