@@ -101,20 +101,17 @@ def browsing(chromium: str, errors: list[str]) -> Iterator[Any]:
     """A page of Chromium, still empty; `errors` collects what goes wrong in it."""
     from playwright.sync_api import sync_playwright  # takes a second to import, and only browser tests need it
 
+    def heard(message: Any) -> None:
+        if message.type == "error" and not message.text.startswith(LEFT_TOO_SOON):
+            errors.append(message.text)
+
     with sync_playwright() as play:
         browser = play.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"], timeout=60_000
         )
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                errors.append(message.text)
-                if message.type == "error" and not message.text.startswith(LEFT_TOO_SOON)
-                else None
-            ),
-        )
+        page.on("console", heard)
         page.set_default_timeout(60_000)
         yield page
         browser.close()

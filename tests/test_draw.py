@@ -283,6 +283,8 @@ def test_a_worker_at_work() -> None:
         demo.flush()
         demo.worker.task.runtime.settle()
         assert queue_state(demo.worker) == QueueState("demo", "S")
+    assert queue_state(demo.worker) == QueueState("", "", freed=True)
+    assert queue_picture(demo).label == "a worker that was freed"
 
 
 def print_nothing(work: object = None) -> None: ...

@@ -306,7 +306,7 @@ def test_exhibits_need_at_most_two_preemptions(name: str) -> None:
 
 @pytest.mark.parametrize("name", [one.name for one in EXHIBITS if one.name not in (*FOUND_DEPTH_FIRST, "B7")])
 def test_so_do_those_that_an_ordinary_check_finds(name: str) -> None:
-    verdict = check(exhibit(name).wrong, **exhibit(name).options)  # type: ignore[arg-type]
+    verdict = check(exhibit(name).wrong, **exhibit(name).options)
     assert verdict.preemptions is not None
     assert verdict.preemptions <= 2
 
@@ -315,11 +315,11 @@ def test_so_do_those_that_an_ordinary_check_finds(name: str) -> None:
 def test_b7_needs_more_and_that_is_proven() -> None:
     """Where three preemptions are all there may be, nothing fails; and a schedule with four does."""
     shown = exhibit("B7")
-    found = check(shown.wrong, **shown.options)  # type: ignore[arg-type]
+    found = check(shown.wrong, **shown.options)
     assert found.bug is not None
     assert found.bug.kind == shown.kind
     assert found.preemptions == 4
-    fewer = check(shown.wrong, bound=3, executions=20_000, **shown.options)  # type: ignore[arg-type]
+    fewer = check(shown.wrong, bound=3, executions=20_000, **shown.options)
     assert fewer.ok
     assert fewer.guarantee == "all interleavings with at most 3 preemptions"
 

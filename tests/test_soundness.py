@@ -10,7 +10,17 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from programs import Program, RacyFields, outcomes_of, races_of, racy_program, random_program, smallest, storing_program
+from programs import (
+    Program,
+    RacyFields,
+    outcomes_of,
+    races_of,
+    racy_program,
+    random_program,
+    smallest,
+    storing_program,
+    waking_program,
+)
 
 from kwlab.explore import Options, frames, replay, sleep_sets
 from kwlab.explore import dependency as table
@@ -29,6 +39,7 @@ from kwlab.explore.races import RaceDetector
 from kwlab.explore.replay import Follow
 from kwlab.explore.sleep_sets import SleepSets
 from kwlab.explore.strategy import NonDeterministicError, Strategy
+from kwlab.explore.touched import Touched
 from kwlab.explore.trails import Edge, Event
 from kwlab.runtime import model_ops as ops
 from kwlab.runtime.model_guard import guarded
@@ -342,14 +353,41 @@ def waits_that_are_hidden(event: Event) -> Event:
     return event._replace(waits=False)
 
 
-# By name: what is done to each step, or another value for a name of the module; programs that notice.
-GRAPH_RULES: dict[str, tuple[str, object, tuple[Program, ...]]] = {
+def waking(*seeds: int) -> tuple[Program, ...]:
+    return tuple(waking_program(seed) for seed in seeds)
+
+
+def nobody_is_ready(event: Event) -> Event:
+    return event._replace(touched=event.touched._replace(ready=0))
+
+
+def nobody_is_awake(event: Event) -> Event:
+    return event._replace(touched=event.touched._replace(awake=0))
+
+
+def looks_do_not_count(touched: Touched) -> int:
+    return touched.writes | touched.ready
+
+
+def going_on_does_not_count(touched: Touched) -> int:
+    return touched.writes | touched.reads
+
+
+# By name: what is done to each step, or another value for a name of the module or of the class; programs that notice.
+GRAPH_RULES: dict[str, tuple[str, Any, tuple[Program, ...]]] = {
     "an unlock hides no race of two locks": ("step", unlocks_that_hide, of(22, 82, 292)),
     "what a wait finds taken and given back": ("step", waits_that_are_hidden, (TAKEN_AND_GIVEN_BACK,)),
     "what was announced at the end": ("Edge", lambda to, events, pending: Edge(to, events, []), of(184, 230)),
     "a failure ends what all could do": ("EVERYTHING", (), of(17, 36, 141)),
     "what a step does besides its operation": ("aside_accesses", lambda op, target: (-1, table.READ), of(163, 333)),
     "the table": ("accesses_of", without(ops.EXIT), of(3, 17, 56, 81)),
+    "some ask whether they woke somebody": ("result_is_dropped", lambda frames: True, waking(184, 308, 334)),
+    "an announcement counts once it is noticed": ("leaves_another", lambda self, other: 0, waking(14, 145, 174)),
+    "it is noticed by a look at it": ("looks", property(looks_do_not_count), waking(145)),
+    "it is noticed by who goes on": ("looks", property(going_on_does_not_count), waking(14, 174, 212)),
+    "who goes on owes it to a wake-up": ("step", nobody_is_ready, waking(14, 80, 91)),
+    "a wake-up may come too early": ("step", nobody_is_awake, waking(8, 44, 72)),
+    "how long a state may be noticed": ("outlasts", lambda self, since: False, waking(12, 14, 41)),
 }
 
 
@@ -364,12 +402,28 @@ def test_a_rule_of_dpor_on_the_graph_less_loses_outcomes(rule: str, monkeypatch:
         def without_the_rule(self: MergingDpor, me: ModelTask) -> None:
             whole(self, me)
             assert self._events is not None
-            self._events[-1] = replacement(self._events[-1])  # type: ignore[operator]
+            self._events[-1] = replacement(self._events[-1])
 
         monkeypatch.setattr(MergingDpor, "_complete_event", without_the_rule)
     else:
-        monkeypatch.setattr(graph_module, what, replacement)
+        monkeypatch.setattr(graph_module if hasattr(graph_module, what) else Touched, what, replacement)
     assert any(differ(program) for program in programs), f"nothing notices that this rule is gone: {rule}"
+
+
+def test_reductions_lose_nothing_where_tasks_sleep() -> None:
+    with watching():
+        assert sum(compare(waking_program(seed), MANY) for seed in range(60)) >= 25
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_reductions_lose_nothing_where_tasks_sleep_in_three_hundred_programs() -> None:
+    compared, seed = 0, 60
+    with watching():
+        while compared < 300:
+            compared += compare(waking_program(seed), MANY)
+            seed += 1
+            everything.cache_clear()
 
 
 # ----------------------------------------------------------------------------------------------- where stores may wait

@@ -9,6 +9,7 @@ from kwlab.face import Worker
 from kwlab.listhead import ListHead, list_for_each_entry
 from kwlab.runtime.threads import ThreadRuntime
 from kwlab.sched import current, task_state_to_char
+from kwlab.struct import freed
 from kwlab.worker import KthreadWork, KthreadWorker, kthread_flush_work_fn
 
 __all__ = ["queue_picture", "queue_state"]
@@ -17,7 +18,7 @@ __all__ = ["queue_picture", "queue_state"]
 def queue_picture(worker: KthreadWorker | Worker) -> Picture:
     """The picture of `worker` as soon as its thread has come to rest, or after a second as it then is."""
     worker = worker.worker if isinstance(worker, Worker) else worker
-    runtime = worker.task.runtime if worker.task else None
+    runtime = worker.task.runtime if not freed(worker) and worker.task else None
     if isinstance(runtime, ThreadRuntime) and worker.lock.holder is not current():
         with suppress(TimeoutError):
             runtime.settle(1.0)
@@ -25,7 +26,12 @@ def queue_picture(worker: KthreadWorker | Worker) -> Picture:
 
 
 def queue_state(worker: KthreadWorker) -> QueueState:
-    """What `worker` holds now, read under its lock, which this call takes unless the caller holds it."""
+    """What `worker` holds now, read under its lock, which this call takes unless the caller holds it.
+
+    Of one that was freed nothing is read.
+    """
+    if freed(worker):
+        return QueueState("", "", freed=True)
     if worker.lock.holder is current():
         return _read(worker, current().name)
     with worker.lock:

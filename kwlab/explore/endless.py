@@ -79,10 +79,12 @@ class Watch:
         mark: tuple[Any, ...] = ()
         since = 0.0
         while not self._over.wait(LOOK):
+            if self._collecting:
+                continue
             runtime = self.runtime
             task = runtime.running if runtime is not None else None
-            if runtime is None or task is None or self._collecting:
-                mark = mark if self._collecting else ()
+            if runtime is None or task is None:
+                mark = ()
                 continue
             ident = getattr(getattr(task.carrier, "thread", None), "ident", None) or self._ident
             now = _cpu_time(ident) - self._collected

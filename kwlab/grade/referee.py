@@ -116,7 +116,11 @@ class _Boxed:
 
 
 class Referee:
-    """The pytest plugin: gives tests their box, and turns their outcomes into scores."""
+    """The pytest plugin: gives tests their box, and turns their outcomes into scores.
+
+    `seed` is the learner's, `until` when the time is over (`time.monotonic`); a little later it is ended from outside.
+    `only`: the names of the tests to be run, where not all are wanted; `order` shuffles them.
+    """
 
     def __init__(
         self,
@@ -281,20 +285,10 @@ def _module(file: Path) -> ModuleType:
     return module
 
 
-def judge(
-    exercise: Exercise,
-    answer: Answer,
-    seed: str,
-    until: float,
-    only: Collection[str] | None = None,
-    order: int | None = None,
-) -> Mark:
-    """The mark of `answer`. Only for a process of its own: it forks, and adopts and ends what it finds below it.
-
-    `seed` is the learner's, `until` when the time is over (`time.monotonic`); a little later it is ended from outside.
-    `only`: the names of the tests to be run, where not all are wanted; `order` shuffles them.
-    """
-    referee = Referee(exercise, answer, seed, until, only, order)
+def judge(referee: Referee) -> Mark:
+    """The mark of the referee's answer. Only for a process of its own: it forks, and adopts and ends what it finds
+    below it."""
+    exercise = referee.exercise
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", os.devnull, "--noconftest", "-s"]
     # These two collect all garbage before they end, and an answer's is not here.
     options += ["-p", "no:unraisableexception", "-p", "no:threadexception"]
@@ -331,6 +325,7 @@ def _judge_and_write(request: dict[str, Any], result: int) -> None:
     exercise = load(Path(request["folder"]))
     os.chdir(exercise.folder)
     answer = Answer(exercise.id, {int(part): source for part, source in request["parts"].items()})
-    mark = judge(exercise, answer, request["seed"], request["until"], request.get("tests"), request.get("order"))
+    referee = Referee(exercise, answer, request["seed"], request["until"], request.get("tests"), request.get("order"))
+    mark = judge(referee)
     with os.fdopen(result, "w", encoding="utf-8") as pipe:
         json.dump(mark.to_dict(), pipe)

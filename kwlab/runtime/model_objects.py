@@ -127,7 +127,7 @@ class ModelTask:
 
     @flags.setter
     def flags(self, value: int) -> None:
-        self.runtime.announce(STORE_STATE, self, value)
+        self.runtime.announce(STORE_STATE, self)  # no state is stored, so there is none to be told
         self._flags = value
 
     @property

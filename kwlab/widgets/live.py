@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import ipywidgets
 
-from kwlab.draw.fields import QueueState, draw_queue
 from kwlab.draw.queue import queue_picture
 from kwlab.draw.svg import Picture
 from kwlab.errors import UseAfterFree
@@ -101,7 +100,7 @@ class LiveQueue(Pictured):
 
     def _leave(self, words: str) -> None:
         self._said.value = said(words)
-        self._last = draw_queue(QueueState("", "", freed=True))
+        self._last = queue_picture(self.stage.worker)
         self._picture.value = self._last.svg
         for row in (self.children[0], *self._rows):
             for child in row.children:
