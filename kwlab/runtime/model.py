@@ -57,6 +57,9 @@ class Ending:
     error: BaseException | None = None
 
 
+DONE, STUCK, PRUNED = Ending("done"), Ending("stuck"), Ending("pruned")
+
+
 class ModelRuntime:
     """One execution. Make one, `run` a function once, look at `ending` and `schedule`."""
 
@@ -161,7 +164,8 @@ class ModelRuntime:
         """
         if self.all_tasks:
             raise RuntimeError("a ModelRuntime runs once: make another one")
-        outer = {name: getattr(local, name) for name in ("task", "runtime") if hasattr(local, name)}
+        here = local.__dict__
+        outer = here.copy()
         task = self._new_task(main, "main")
         local.runtime = self
         try:
@@ -174,11 +178,8 @@ class ModelRuntime:
                 inspect(self.ending)
         finally:
             self._abandon_all()
-            for name in ("task", "runtime"):
-                if name in outer:
-                    setattr(local, name, outer[name])
-                elif hasattr(local, name):
-                    delattr(local, name)
+            here.clear()
+            here.update(outer)
             if reports.noted:
                 reports.noted[:] = [entry for entry in reports.noted if getattr(entry[0], "runtime", None) is not self]
         if self.crash is not None:
@@ -258,11 +259,12 @@ class ModelRuntime:
         schedule = self.schedule
         step = len(schedule)
         if step < self._decided:
+            tasks = self.all_tasks
             number = self._planned[step]
-            if number >= len(self.all_tasks) or self.all_tasks[number].op != self.operations[step]:
+            if number >= len(tasks) or tasks[number].op != self.operations[step]:
                 self.ending = self._diverged(step)
                 return None
-            following = self.all_tasks[number]
+            following = tasks[number]
         else:
             # Here and not in a function of its own: this is asked at every step.
             enabled = []
@@ -292,7 +294,7 @@ class ModelRuntime:
                     self.crash = error
                     return None
                 if chosen is None:
-                    self.ending = self.ending or Ending("pruned")
+                    self.ending = self.ending or PRUNED
                     return None
                 following = chosen
             else:
@@ -306,7 +308,7 @@ class ModelRuntime:
     def _over(self, enabled: list[ModelTask], me: ModelTask) -> Ending:
         """The ending where nobody can go on, or the step limit is reached."""
         if not enabled:
-            return Ending("stuck" if any(not task.is_device for task in self.live) else "done")
+            return STUCK if any(not task.is_device for task in self.live) else DONE
         return self._endless(me)
 
     def _is_left(self) -> bool:
