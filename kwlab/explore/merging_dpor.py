@@ -9,7 +9,7 @@ made: so they belong to the state here. And what only goes round could put off t
 lies on a round everybody is tried.
 """
 
-from kwlab.explore.dependency import EVERYTHING, accesses_of, aside_accesses
+from kwlab.explore.dependency import EVERYTHING, accesses_of, aside_accesses, comes_last
 from kwlab.explore.merging import Merging, State
 from kwlab.explore.rounds import strongly_connected
 from kwlab.explore.sleep_sets import UP_TO_ORDER
@@ -95,7 +95,8 @@ class MergingDpor(Merging):
         else:
             waiters = 0 if task.op in _OF_NO_WAIT else ALL
         waits = ops.LOCK < task.op <= ops.DEVICE
-        self._events.append(Event(task.id, self._trails.touched(accesses_of(task)), waits, waiters, 0, 0))
+        touched, device = self._trails.touched(accesses_of(task)), task.op == ops.DEVICE
+        self._events.append(Event(task.id, touched, waits, device, device and comes_last(task), waiters, 0, 0))
         self._held, self._tasks, self._asides = task.held[:], len(runtime.all_tasks), len(runtime.asides)
 
     def _complete_event(self, me: ModelTask) -> None:

@@ -39,6 +39,8 @@ class Event(NamedTuple):
     task: int
     touched: Touched
     waits: bool  # a schedule or wait: what made it possible does not hide what it could have come before
+    device: bool
+    last: bool  # possible only while nobody but devices can go on: only a device's step could have come behind it
     waiters: int  # the tasks whose `waits` could collide with it
     released: int  # keys of the locks that were held before it and are not behind it
     born: int  # the tasks that it made
@@ -56,6 +58,7 @@ class Trail(NamedTuple):
     """What matters of a way that leads on from a step."""
 
     step: Touched  # what the step touched
+    device: bool
     waiters: int
     knowing: int  # the tasks that know of the step
     reads: int  # what they touched since
@@ -108,7 +111,8 @@ class Trails:
         """A new edge: its own trail goes out, and those in `state` go on along it."""
         state.edges[number] = edge
         first = edge.events[0]
-        trail = Trail(first.touched, first.waiters, 1 << number | first.born, 0, 0, 0, first.released, NOBODY)
+        knowing = 1 << number | first.born
+        trail = Trail(first.touched, first.device, first.waiters, knowing, 0, 0, 0, first.released, NOBODY)
         self._follow(trail, edge, 1, state)
         for trail, mark in list(state.trails.items()):
             self._follow(trail, edge, 0, mark)
@@ -123,12 +127,12 @@ class Trails:
 
     def _follow(self, trail: Trail, edge: Edge, start: int, source: Any) -> None:
         """Along `edge`, from its event number `start`. `source`: a mark, or the state where the trail begins."""
-        step, waiters, knowing, reads, adds, writes, released, first = trail
-        for task, touched, waits, _, unlocked, born in edge.events[start:] if start else edge.events:
+        step, device, waiters, knowing, reads, adds, writes, released, first = trail
+        for task, touched, waits, _, last, _, unlocked, born in edge.events[start:] if start else edge.events:
             if not knowing >> task & 1:
                 direct = touched.notices(*step)
                 in_order = touched.notices(reads, adds, writes)
-                if direct and (waits or not in_order):
+                if direct and (waits or not in_order) and (device or not last):
                     self._race(source, first if first != NOBODY else task)
                 if not direct and not in_order and not (touched.reads | touched.adds | touched.writes) & released:
                     if first == NOBODY:
@@ -155,7 +159,7 @@ class Trails:
             step.writes & ~writes or step.reads & ~(reads | writes) or step.adds & ~(adds | writes)
         ):
             return  # what collides with the step collides with a later one that knows of it
-        trail = Trail(step, waiters, knowing, reads, adds, writes, released & ~writes, first)
+        trail = Trail(step, device, waiters, knowing, reads, adds, writes, released & ~writes, first)
         mark = state.trails.get(trail)
         if mark is None:
             state.trails[trail] = _Mark(source)
