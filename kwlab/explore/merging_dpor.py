@@ -104,8 +104,7 @@ class MergingDpor(Merging):
     def _touched(self, task: ModelTask) -> Touched:
         """What the operation that `task` has announced touches."""
         op, target, trails = task.op, task.target, self._trails
-        assert self._runtime is not None
-        if READABLE and self._runtime.monitor is None:  # which looks at all states, all the time
+        if READABLE:
             if target is task and (op == ops.SET_STATE or (op == ops.STORE_STATE and task.argument is not None)):
                 return Touched(stores=trails.bit(task.key))
             if op == ops.SCHEDULE:
