@@ -18,6 +18,7 @@ from kwlab.explore.state import StateKeys
 from kwlab.explore.touched import ALL, Touched
 from kwlab.explore.trails import Edge, Event, Trails
 from kwlab.runtime import model_ops as ops
+from kwlab.runtime.base import probes
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelSpinLock, ModelTask
 from kwlab.runtime.states import TASK_DEAD
@@ -109,7 +110,8 @@ class MergingDpor(Merging):
                 return Touched(stores=trails.bit(task.key))
             if op == ops.SCHEDULE:
                 return Touched(ready=trails.bit(task.key))
-            if op == ops.WAKE and not target._state & TASK_DEAD and self._result_is_dropped(task):
+            # A probe is told of every wake-up what state it found.
+            if op == ops.WAKE and not probes and not target._state & TASK_DEAD and self._result_is_dropped(task):
                 key = trails.bit(target.key)
                 return Touched(wakes=key) if target._state else Touched(awake=key)
         return trails.touched(accesses_of(task))
