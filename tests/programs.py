@@ -20,7 +20,7 @@ from kwlab.explore.strategy import Strategy
 from kwlab.runtime.model import ModelRuntime
 
 __all__ = ["Program", "outcomes_of", "races_of", "racy_program", "random_program", "settling_program", "smallest"]
-__all__ += ["storing_program"]
+__all__ += ["storing_program", "waking_program"]
 
 HEAD = """\
 from kwlab import *
@@ -222,6 +222,30 @@ BARRIERS = (
     "logs[{n}].append(wake_up_process(tasks[{o}]))",
 )
 
+# Announcements, sleeps, and wake-ups: of most of them nobody asks whether they woke somebody.
+SLEEPS = (
+    "set_current_state(TASK_INTERRUPTIBLE)",
+    "set_current_state(TASK_UNINTERRUPTIBLE)",
+    "__set_current_state(TASK_RUNNING)",
+    "schedule()",
+    'set_current_state(TASK_INTERRUPTIBLE)\nif not READ_ONCE(shared, "{f}"):\n    schedule()\n'
+    "__set_current_state(TASK_RUNNING)",
+    "set_current_state(TASK_INTERRUPTIBLE)\nwith a:\n    shared.under_a = shared.under_a * 2 + 1\n"
+    "__set_current_state(TASK_RUNNING)",
+    "set_current_state(TASK_INTERRUPTIBLE)\nwait_for_completion({c})",
+)
+WAKE_UPS = (
+    "wake_up_process(tasks[{o}])",
+    "wake_up_process(tasks[{o}])",
+    "with a:\n    shared.under_a += 1\n    wake_up_process(tasks[{o}])",
+    'WRITE_ONCE(shared, "{f}", {v})\nwake_up_process(tasks[{o}])',
+    "wake_up_state(tasks[{o}], TASK_INTERRUPTIBLE)",
+    "logs[{n}].append(wake_up_process(tasks[{o}]))",
+    "tasks[{o}].state = TASK_UNINTERRUPTIBLE",
+    "logs[{n}].append(tasks[{o}].state)",
+    "complete({c})",
+)
+
 
 @dataclass(frozen=True)
 class Program:
@@ -332,6 +356,20 @@ def storing_program(seed: int) -> Program:
         kinds = draw.choices((STORES, LOOKS, barriers), (4, 1, 1), k=draw.choice((1, 1, 2)))
         some = [draw.choice(kind) for kind in kinds]
         bodies.append(tuple(_filled_in(one, draw, number, 2, completions, "a") for one in some))
+    return Program(tuple(bodies))
+
+
+def waking_program(seed: int) -> Program:
+    """As `random_program`, of sleeps and wake-ups."""
+    draw = random.Random(seed)
+    tasks = draw.choice((2, 2, 3))
+    bodies = []
+    for number in range(tasks):
+        some = [
+            draw.choice(SLEEPS if draw.random() < (0.7 if number == 1 else 0.2) else WAKE_UPS)
+            for _ in range(draw.randint(1, 3 if tasks == 2 else 2))
+        ]
+        bodies.append(tuple(_filled_in(one, draw, number, tasks, "c", "a") for one in some))
     return Program(tuple(bodies))
 
 

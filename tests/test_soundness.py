@@ -20,6 +20,7 @@ from programs import (
     settling_program,
     smallest,
     storing_program,
+    waking_program,
 )
 
 from kwlab.explore import Options, frames, replay, sleep_sets
@@ -40,6 +41,7 @@ from kwlab.explore.races import RaceDetector
 from kwlab.explore.replay import Follow
 from kwlab.explore.sleep_sets import SleepSets
 from kwlab.explore.strategy import NonDeterministicError, Strategy
+from kwlab.explore.touched import Touched
 from kwlab.explore.trails import Edge, Event
 from kwlab.runtime import model_ops as ops
 from kwlab.runtime.model_guard import guarded
@@ -437,8 +439,28 @@ def waits_that_come_last(event: Event) -> Event:
     return event._replace(last=event.waits)
 
 
-# By name: what is done to each step, or another value for a name of the module; programs that notice.
-GRAPH_RULES: dict[str, tuple[str, object, tuple[Program, ...]]] = {
+def waking(*seeds: int) -> tuple[Program, ...]:
+    return tuple(waking_program(seed) for seed in seeds)
+
+
+def nobody_is_ready(event: Event) -> Event:
+    return event._replace(touched=event.touched._replace(ready=0))
+
+
+def nobody_is_awake(event: Event) -> Event:
+    return event._replace(touched=event.touched._replace(awake=0))
+
+
+def looks_do_not_count(touched: Touched) -> int:
+    return touched.writes | touched.ready
+
+
+def going_on_does_not_count(touched: Touched) -> int:
+    return touched.writes | touched.reads
+
+
+# By name: what is done to each step, or another value for a name of the module or of the class; programs that notice.
+GRAPH_RULES: dict[str, tuple[str, Any, tuple[Program, ...]]] = {
     "an unlock hides no race of two locks": ("step", unlocks_that_hide, of(22, 82, 292)),
     "what a wait finds taken and given back": ("step", waits_that_are_hidden, (TAKEN_AND_GIVEN_BACK,)),
     "only who waits for all others comes last": ("step", waits_that_come_last, (SETTLED_WITH_A_TIMER,)),
@@ -446,6 +468,13 @@ GRAPH_RULES: dict[str, tuple[str, object, tuple[Program, ...]]] = {
     "a failure ends what all could do": ("EVERYTHING", (), of(17, 36, 141)),
     "what a step does besides its operation": ("aside_accesses", lambda op, target: (-1, table.READ), of(163, 333)),
     "the table": ("accesses_of", without(ops.EXIT), of(3, 17, 56, 81)),
+    "some ask whether they woke somebody": ("result_is_dropped", lambda frames: True, waking(184, 308, 334)),
+    "an announcement counts once it is noticed": ("leaves_another", lambda self, other: 0, waking(14, 145, 174)),
+    "it is noticed by a look at it": ("looks", property(looks_do_not_count), waking(145)),
+    "it is noticed by who goes on": ("looks", property(going_on_does_not_count), waking(14, 174, 212)),
+    "who goes on owes it to a wake-up": ("step", nobody_is_ready, waking(14, 80, 91)),
+    "a wake-up may come too early": ("step", nobody_is_awake, waking(8, 44, 72)),
+    "how long a state may be noticed": ("outlasts", lambda self, since: False, waking(12, 14, 41)),
 }
 
 
@@ -460,11 +489,11 @@ def test_a_rule_of_dpor_on_the_graph_less_loses_outcomes(rule: str, monkeypatch:
         def without_the_rule(self: MergingDpor, me: ModelTask) -> None:
             whole(self, me)
             assert self._events is not None
-            self._events[-1] = replacement(self._events[-1])  # type: ignore[operator]
+            self._events[-1] = replacement(self._events[-1])
 
         monkeypatch.setattr(MergingDpor, "_complete_event", without_the_rule)
     else:
-        monkeypatch.setattr(graph_module, what, replacement)
+        monkeypatch.setattr(graph_module if hasattr(graph_module, what) else Touched, what, replacement)
     assert any(differ(program) for program in programs), f"nothing notices that this rule is gone: {rule}"
 
 
@@ -482,6 +511,22 @@ def test_who_settles_on_the_graph_waits_for_no_device(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(MergingDpor, "_complete_event", without_devices)
     assert differ(SETTLED_WITH_A_TIMER)
+
+
+def test_reductions_lose_nothing_where_tasks_sleep() -> None:
+    with watching():
+        assert sum(compare(waking_program(seed), MANY) for seed in range(60)) >= 25
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_reductions_lose_nothing_where_tasks_sleep_in_three_hundred_programs() -> None:
+    compared, seed = 0, 60
+    with watching():
+        while compared < 300:
+            compared += compare(waking_program(seed), MANY)
+            seed += 1
+            everything.cache_clear()
 
 
 # ----------------------------------------------------------------------------------------------- where stores may wait
