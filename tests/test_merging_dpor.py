@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from loops import double_run, lost_stop, lost_wakeup
 from test_merging import PROGRAMS, a_list_of_arguments, correct_loop, endings, two_loops_over_equal_items
 
 from kwlab import (
@@ -73,6 +74,22 @@ UNORDERED = (two_loops_over_equal_items, a_list_of_arguments)
 @pytest.mark.parametrize("body", [body for body in PROGRAMS if body not in UNORDERED], ids=lambda body: body.__name__)
 def test_it_loses_no_ending_that_dpor_finds(body: Any) -> None:
     assert endings(body, MergingDpor())[0] == endings(body, Dpor())[0]
+
+
+@pytest.mark.parametrize("body", UNORDERED, ids=lambda body: body.__name__)
+def test_it_is_blind_to_plain_lists(body: Any) -> None:
+    assert endings(body, MergingDpor())[0] < endings(body, Merging())[0]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "kind", "executions"),
+    [(lost_wakeup, "lost wake-up", 4), (lost_stop, "lost wake-up", 7), (double_run, "assertion", 2)],
+    ids=["lost wake-up", "lost stop", "double run"],
+)
+def test_the_classic_bugs_are_found_soon(scenario: Any, kind: str, executions: int) -> None:
+    verdict = check(scenario, strategy=MergingDpor(), executions=executions)
+    assert verdict.bug is not None
+    assert verdict.bug.kind == kind
 
 
 def goes_round_beside_a_failure() -> None:

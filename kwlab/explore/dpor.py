@@ -18,7 +18,11 @@ __all__ = ["Dpor"]
 
 
 class Dpor(SleepSets):
-    """All interleavings, one for every order of steps that can notice each other."""
+    """All interleavings, one for every order of steps that can notice each other.
+
+    Blind to plain Python objects, such as a list, that several tasks change or look at with no operation of kwlab to
+    put them in order: that counts as what nobody can notice.
+    """
 
     def __init__(self) -> None:
         super().__init__()

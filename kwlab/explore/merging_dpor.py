@@ -58,7 +58,11 @@ class _State(State):
 
 
 class MergingDpor(Merging):
-    """All states that differ in more than the order of steps that cannot notice each other."""
+    """All states that differ in more than the order of steps that cannot notice each other.
+
+    Blind to plain Python objects, such as a list, that several tasks change or look at with no operation of kwlab to
+    put them in order: that counts as what nobody can notice.
+    """
 
     every_step = True
 
