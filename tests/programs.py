@@ -19,11 +19,12 @@ from kwlab.explore.races import Clock, RaceDetector, Stamp
 from kwlab.explore.strategy import Strategy
 from kwlab.runtime.model import ModelRuntime
 
-__all__ = ["Program", "outcomes_of", "races_of", "racy_program", "random_program", "smallest", "storing_program"]
-__all__ += ["waking_program"]
+__all__ = ["Program", "outcomes_of", "races_of", "racy_program", "random_program", "settling_program", "smallest"]
+__all__ += ["storing_program", "waking_program"]
 
 HEAD = """\
 from kwlab import *
+from kwlab.explore.quiet import settle
 from kwlab.sched import __set_current_state
 from kwlab.timer import *
 
@@ -333,6 +334,16 @@ def racy_program(seed: int) -> Program:
         ]
         bodies.append(tuple(_filled_in(one, draw, number, tasks, completions, locks) for one in some))
     return Program(tuple(bodies))
+
+
+def settling_program(seed: int) -> Program:
+    """As `random_program`, and somebody, somewhere, waits until all others sleep."""
+    draw = random.Random(seed)
+    bodies = [list(body) for body in random_program(seed).bodies]
+    for _ in range(draw.choice((1, 1, 2))):
+        body = bodies[draw.choice((0, 0, 0, 1))]
+        body.insert(draw.randint(0, len(body)), "settle()")
+    return Program(tuple(tuple(body) for body in bodies))
 
 
 def storing_program(seed: int) -> Program:

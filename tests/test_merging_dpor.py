@@ -3,15 +3,29 @@
 from typing import Any
 
 import pytest
+from loops import double_run, lost_stop, lost_wakeup
 from test_merging import PROGRAMS, a_list_of_arguments, correct_loop, endings, two_loops_over_equal_items
 
-from kwlab import completion_done, cond_resched, init_completion, kthread_run, raw_spin_lock_init
+from kwlab import (
+    TASK_INTERRUPTIBLE,
+    TASK_RUNNING,
+    TASK_UNINTERRUPTIBLE,
+    completion_done,
+    cond_resched,
+    current,
+    init_completion,
+    kthread_run,
+    raw_spin_lock_init,
+    set_current_state,
+    wake_up_process,
+)
 from kwlab.explore import Options, check, join
 from kwlab.explore.dpor import Dpor
 from kwlab.explore.engine import search
 from kwlab.explore.merging import Merging
 from kwlab.explore.merging_dpor import MergingDpor
 from kwlab.explore.state import StateKeys
+from kwlab.tracepoint import record
 
 
 def effort(works: int, clients: int = 0) -> tuple[int, int]:
@@ -62,6 +76,22 @@ def test_it_loses_no_ending_that_dpor_finds(body: Any) -> None:
     assert endings(body, MergingDpor())[0] == endings(body, Dpor())[0]
 
 
+@pytest.mark.parametrize("body", UNORDERED, ids=lambda body: body.__name__)
+def test_it_is_blind_to_plain_lists(body: Any) -> None:
+    assert endings(body, MergingDpor())[0] < endings(body, Merging())[0]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "kind", "executions"),
+    [(lost_wakeup, "lost wake-up", 4), (lost_stop, "lost wake-up", 7), (double_run, "assertion", 2)],
+    ids=["lost wake-up", "lost stop", "double run"],
+)
+def test_the_classic_bugs_are_found_soon(scenario: Any, kind: str, executions: int) -> None:
+    verdict = check(scenario, strategy=MergingDpor(), executions=executions)
+    assert verdict.bug is not None
+    assert verdict.bug.kind == kind
+
+
 def goes_round_beside_a_failure() -> None:
     never, other = init_completion("never"), raw_spin_lock_init("other")
 
@@ -105,6 +135,25 @@ def test_states_with_other_keys_are_other_states() -> None:
         assert search(scenario, strategy, Options()).complete
         states.append(strategy.states)
     assert states[0] < states[1]
+
+
+@pytest.mark.parametrize("strategy", [Merging, MergingDpor])
+def test_a_probe_sees_what_a_wake_up_finds(strategy: Any) -> None:
+    found = set()
+
+    def scenario() -> None:
+        def waker(task: Any) -> None:
+            with record() as recorder:
+                wake_up_process(task)
+            found.update(event.fields["state"] for event in recorder.select("sched_waking"))
+
+        client = kthread_run(waker, current(), "client")
+        for state in (TASK_INTERRUPTIBLE, TASK_RUNNING, TASK_UNINTERRUPTIBLE, TASK_RUNNING):
+            set_current_state(state)
+        join(client)
+
+    assert search(scenario, strategy(), Options()).complete
+    assert found == {"S", "D", "R"}
 
 
 def test_a_weaker_memory_is_refused() -> None:

@@ -9,7 +9,7 @@ made: so they belong to the state here. And what only goes round could put off t
 lies on a round everybody is tried.
 """
 
-from kwlab.explore.dependency import EVERYTHING, accesses_of, aside_accesses
+from kwlab.explore.dependency import EVERYTHING, accesses_of, aside_accesses, comes_last
 from kwlab.explore.frames import READABLE, Opaque, result_is_dropped
 from kwlab.explore.merging import Merging, State
 from kwlab.explore.rounds import strongly_connected
@@ -18,6 +18,7 @@ from kwlab.explore.state import StateKeys
 from kwlab.explore.touched import ALL, Touched
 from kwlab.explore.trails import Edge, Event, Trails
 from kwlab.runtime import model_ops as ops
+from kwlab.runtime.base import probes
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelSpinLock, ModelTask
 from kwlab.runtime.states import TASK_DEAD
@@ -57,7 +58,11 @@ class _State(State):
 
 
 class MergingDpor(Merging):
-    """All states that differ in more than the order of steps that cannot notice each other."""
+    """All states that differ in more than the order of steps that cannot notice each other.
+
+    Blind to plain Python objects, such as a list, that several tasks change or look at with no operation of kwlab to
+    put them in order: that counts as what nobody can notice.
+    """
 
     every_step = True
 
@@ -98,19 +103,20 @@ class MergingDpor(Merging):
         else:
             waiters = 0 if task.op in _OF_NO_WAIT else ALL
         waits = ops.LOCK < task.op <= ops.DEVICE
-        self._events.append(Event(task.id, self._touched(task), waits, waiters, 0, 0))
+        touched, device = self._touched(task), task.op == ops.DEVICE
+        self._events.append(Event(task.id, touched, waits, device, device and comes_last(task), waiters, 0, 0))
         self._held, self._tasks, self._asides = task.held[:], len(runtime.all_tasks), len(runtime.asides)
 
     def _touched(self, task: ModelTask) -> Touched:
         """What the operation that `task` has announced touches."""
         op, target, trails = task.op, task.target, self._trails
-        assert self._runtime is not None
-        if READABLE and self._runtime.monitor is None:  # which looks at all states, all the time
+        if READABLE:
             if target is task and (op == ops.SET_STATE or (op == ops.STORE_STATE and task.argument is not None)):
                 return Touched(stores=trails.bit(task.key))
             if op == ops.SCHEDULE:
                 return Touched(ready=trails.bit(task.key))
-            if op == ops.WAKE and not target._state & TASK_DEAD and self._result_is_dropped(task):
+            # A probe is told of every wake-up what state it found.
+            if op == ops.WAKE and not probes and not target._state & TASK_DEAD and self._result_is_dropped(task):
                 key = trails.bit(target.key)
                 return Touched(wakes=key) if target._state else Touched(awake=key)
         return trails.touched(accesses_of(task))

@@ -52,10 +52,13 @@ class StateKeys:
         for task in runtime.all_tasks:
             # Not from its state: others may store into that of a task that has exited.
             alive = task in runtime.live
-            canonical.write([alive, task._state, task._flags, task._usage, task.irqs_off, task.kthread, task.kept])
+            canonical.write(
+                [alive, task.name, task._state, task._flags, task._usage, task.irqs_off, task.kthread, task.kept]
+            )
             if alive:
                 frames = self.frames(task, me)
-                canonical.write([task.op, task.target, task.argument, len(task.held), *task.held, len(frames)])
+                entry = task.entry if task.carrier is None else None  # later its frames say it
+                canonical.write([task.op, task.target, task.argument, entry, len(task.held), *task.held, len(frames)])
                 for suspended in frames:
                     canonical.frame(suspended)
         lines = runtime.log.lines

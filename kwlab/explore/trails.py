@@ -30,6 +30,8 @@ class Event(NamedTuple):
     task: int
     touched: Touched
     waits: bool  # a schedule or wait: what made it possible does not hide what it could have come before
+    device: bool
+    last: bool  # possible only while nobody but devices can go on: only a device's step could have come behind it
     waiters: int  # the tasks whose `waits` could collide with it
     released: int  # keys of the locks that were held before it and are not behind it
     born: int  # the tasks that it made
@@ -47,6 +49,7 @@ class Trail(NamedTuple):
     """What matters of a way that leads on from a step."""
 
     step: Touched  # what the step touched
+    device: bool
     waiters: int
     knowing: int  # the tasks that know of the step
     since: Touched  # what they touched since
@@ -94,7 +97,8 @@ class Trails:
         """A new edge: its own trail goes out, and those in `state` go on along it."""
         state.edges[number] = edge
         first = edge.events[0]
-        trail = Trail(first.touched, first.waiters, 1 << number | first.born, NOTHING, first.released, NOBODY, 0)
+        knowing = 1 << number | first.born
+        trail = Trail(first.touched, first.device, first.waiters, knowing, NOTHING, first.released, NOBODY, 0)
         self._follow(trail, edge, 1, state)
         for trail, mark in list(state.trails.items()):
             self._follow(trail, edge, 0, mark)
@@ -109,8 +113,8 @@ class Trails:
 
     def _follow(self, trail: Trail, edge: Edge, start: int, source: Any) -> None:
         """Along `edge`, from its event number `start`. `source`: a mark, or the state where the trail begins."""
-        step, waiters, knowing, since, released, first, unnoticed = trail
-        for task, touched, waits, _, unlocked, born in edge.events[start:] if start else edge.events:
+        step, device, waiters, knowing, since, released, first, unnoticed = trail
+        for task, touched, waits, _, last, _, unlocked, born in edge.events[start:] if start else edge.events:
             if unnoticed:
                 if touched.looks & step.states:
                     self._race_each(source, unnoticed)
@@ -121,7 +125,8 @@ class Trails:
                 direct = touched.notices(step)
                 in_order = touched.notices(since)
                 if direct and (waits or not in_order):
-                    self._race(source, first if first != NOBODY else task)
+                    if device or not last:
+                        self._race(source, first if first != NOBODY else task)
                 elif touched.leaves_another(step) & ~since.stores:
                     unnoticed |= 1 << (first if first != NOBODY else task)
                 if not direct and not in_order and not (touched.reads | touched.adds | touched.writes) & released:
@@ -145,9 +150,9 @@ class Trails:
             # What collides with the step collides with a later one that knows of it.
             if not unnoticed:
                 return
-            trail = Trail(Touched(stores=step.states), 0, ALL, NOTHING, 0, NOBODY, unnoticed)
+            trail = Trail(Touched(stores=step.states), False, 0, ALL, NOTHING, 0, NOBODY, unnoticed)
         else:
-            trail = Trail(step, waiters, knowing, since.condensed(), released & ~since.writes, first, unnoticed)
+            trail = Trail(step, device, waiters, knowing, since.condensed(), released & ~since.writes, first, unnoticed)
         mark = state.trails.get(trail)
         if mark is None:
             state.trails[trail] = _Mark(source)

@@ -19,7 +19,7 @@ from kwlab.runtime.base import TimerInterrupt, local
 from kwlab.runtime.carriers import Abandon, Carriers
 from kwlab.runtime.model_clock import Device, ModelClock
 from kwlab.runtime.model_objects import ModelBits, ModelCompletion, ModelSpinLock, ModelTask
-from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, LOOKS, NAMES, READ, SCHEDULE, SPAWN, WAIT
+from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, LOOKS, NAMES, READ, SCHEDULE, SPAWN, WAIT, WRITE
 from kwlab.runtime.states import TASK_DEAD, TASK_UNINTERRUPTIBLE
 
 __all__ = ["Ending", "ForeignThreadError", "ModelRuntime"]
@@ -60,6 +60,23 @@ class Ending:
 DONE, STUCK, PRUNED = Ending("done"), Ending("stuck"), Ending("pruned")
 
 
+class ModelLog(reports.KernelLog):
+    """Writing into it and reading it have no scheduling point of their own, but their order counts."""
+
+    def __init__(self, runtime: "ModelRuntime") -> None:
+        super().__init__()
+        self.runtime = runtime
+        self.key = runtime.new_key()
+
+    def append(self, line: str) -> None:
+        self.runtime.aside(WRITE, self.key)
+        super().append(line)
+
+    def read(self, clear: bool = False) -> list[str]:
+        self.runtime.aside(WRITE, self.key)
+        return super().read(clear)
+
+
 class ModelRuntime:
     """One execution. Make one, `run` a function once, look at `ending` and `schedule`."""
 
@@ -79,6 +96,7 @@ class ModelRuntime:
         "carriers",
         "choose",
         "clock",
+        "common",
         "crash",
         "current_carrier",
         "ended_at",
@@ -91,6 +109,7 @@ class ModelRuntime:
         "live",
         "lock_order",
         "log",
+        "look",
         "monitor",
         "new_key",
         "observer",
@@ -129,7 +148,7 @@ class ModelRuntime:
         self.key = self.new_key()  # of the task list
         self.on_deadlock: Literal["raise", "wait"] = "wait"
         self.timer_base: Any = None
-        self.log = reports.KernelLog()
+        self.log = ModelLog(self)
         self.clock = ModelClock(self)
         self.all_tasks: list[ModelTask] = []  # by number
         self.live: list[ModelTask] = []
