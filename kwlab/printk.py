@@ -23,10 +23,7 @@ def pr_info(text: str, *args: object) -> None:
 
 def dmesg_lines(clear: bool = False) -> list[str]:
     """The lines of the kernel log, oldest first."""
-    log = current().runtime.log
-    lines = list(log.lines)
-    if clear:
-        log.lines.clear()
+    lines: list[str] = current().runtime.log.read(clear)
     return lines
 
 

@@ -105,7 +105,12 @@ def kfree(struct: Struct) -> None:
 
 def freed(struct: Struct) -> bool:
     """True once `struct` was freed. (Only a test or a debugger may ask: the kernel cannot.)"""
-    return type(struct) in _poison_classes.values()
+    return is_poisoned(type(struct))
+
+
+def is_poisoned(cls: type) -> bool:
+    """True for what the class of a freed struct is."""
+    return cls in _poison_classes.values()
 
 
 def poison(struct: Struct, fate: str, error: type[Exception]) -> None:
@@ -125,7 +130,8 @@ def poison(struct: Struct, fate: str, error: type[Exception]) -> None:
     struct.__class__ = _poison_classes[cls]
 
 
-def _grave(struct: Struct) -> Any:
+def grave(struct: Struct) -> Any:
+    """What is left of a freed struct. Nothing else of it can be read any more."""
     # The slot itself, past the poisoned class's own attribute access.
     return vars(Struct)["_container"].__get__(struct)
 
@@ -133,15 +139,15 @@ def _grave(struct: Struct) -> Any:
 def _touch(struct: Struct, field: str, *value: Any) -> Any:
     if field == "__class__":
         return type(struct)
-    grave = _grave(struct)
+    left = grave(struct)
     verb = "write to" if value else "read of"
-    what = "use after free: " if grave.error is UseAfterFree else ""
-    raise grave.error(f"{what}{verb} {grave.name}.{field}; the {grave.name} {grave.fate}")
+    what = "use after free: " if left.error is UseAfterFree else ""
+    raise left.error(f"{what}{verb} {left.name}.{field}; the {left.name} {left.fate}")
 
 
 def _freed_repr(struct: Struct) -> str:
-    grave = _grave(struct)
-    return f"<freed {grave.name}>"
+    left = grave(struct)
+    return f"<freed {left.name}>"
 
 
 def place_of(frame: FrameType | None) -> str:

@@ -2,9 +2,9 @@
 
 The runtime supplies the time and calls `TimerBase.run_expired`. Two locks, and an order between them:
 `expiry_lock` is held while a callback runs, and is taken before any lock that the callback takes; `lock` guards the
-list of pending timers and is held for moments only. `timer_delete_sync` waits for a running callback by passing
-through `expiry_lock`; so whoever calls it must hold no lock that the callback needs. (The kernel spins on the running
-timer instead, and takes an expiry lock on PREEMPT_RT.)
+list of pending timers and which one is running, and is held for moments only. `timer_delete_sync` waits for a running
+callback by passing through `expiry_lock`; so whoever calls it must hold no lock that the callback needs. (The kernel
+spins on the running timer instead, and takes an expiry lock on PREEMPT_RT.)
 
 Mirrors kernel/time/timer.c, Linux 6.18. Order among timers that expire in the same jiffy: as armed.
 """
@@ -98,12 +98,16 @@ class TimerBase:
     def _program(self) -> None:
         self.runtime.program_timer(self.pending[0].expires if self.pending else None, self.run_expired)
 
+    def _due(self, now: int) -> bool:
+        return bool(self.pending) and self.pending[0].expires <= now
+
     def run_expired(self, now: int) -> None:
         """Run every timer that is due at `now` (jiffies). Called by the runtime, in timer context."""
-        while True:
+        more = True
+        while more:
             with self.expiry_lock:
                 with self.lock:
-                    if not self.pending or self.pending[0].expires > now:
+                    if not self._due(now):
                         self._program()
                         return
                     timer = self.pending[0]
@@ -114,7 +118,10 @@ class TimerBase:
                 try:
                     call_timer_fn(function, timer)
                 finally:
-                    self.running = None
+                    # Whoever armed a timer meanwhile has set the device to it: if no more is due now we are done.
+                    with self.lock:
+                        self.running = None
+                        more = self._due(now)
 
 
 @interruptible

@@ -19,10 +19,12 @@ from kwlab.explore.races import Clock, RaceDetector, Stamp
 from kwlab.explore.strategy import Strategy
 from kwlab.runtime.model import ModelRuntime
 
-__all__ = ["Program", "outcomes_of", "races_of", "racy_program", "random_program", "smallest", "storing_program"]
+__all__ = ["Program", "outcomes_of", "races_of", "racy_program", "random_program", "settling_program", "smallest"]
+__all__ += ["storing_program", "waking_program"]
 
 HEAD = """\
 from kwlab import *
+from kwlab.explore.quiet import settle
 from kwlab.sched import __set_current_state
 from kwlab.timer import *
 
@@ -220,6 +222,30 @@ BARRIERS = (
     "logs[{n}].append(wake_up_process(tasks[{o}]))",
 )
 
+# Announcements, sleeps, and wake-ups: of most of them nobody asks whether they woke somebody.
+SLEEPS = (
+    "set_current_state(TASK_INTERRUPTIBLE)",
+    "set_current_state(TASK_UNINTERRUPTIBLE)",
+    "__set_current_state(TASK_RUNNING)",
+    "schedule()",
+    'set_current_state(TASK_INTERRUPTIBLE)\nif not READ_ONCE(shared, "{f}"):\n    schedule()\n'
+    "__set_current_state(TASK_RUNNING)",
+    "set_current_state(TASK_INTERRUPTIBLE)\nwith a:\n    shared.under_a = shared.under_a * 2 + 1\n"
+    "__set_current_state(TASK_RUNNING)",
+    "set_current_state(TASK_INTERRUPTIBLE)\nwait_for_completion({c})",
+)
+WAKE_UPS = (
+    "wake_up_process(tasks[{o}])",
+    "wake_up_process(tasks[{o}])",
+    "with a:\n    shared.under_a += 1\n    wake_up_process(tasks[{o}])",
+    'WRITE_ONCE(shared, "{f}", {v})\nwake_up_process(tasks[{o}])',
+    "wake_up_state(tasks[{o}], TASK_INTERRUPTIBLE)",
+    "logs[{n}].append(wake_up_process(tasks[{o}]))",
+    "tasks[{o}].state = TASK_UNINTERRUPTIBLE",
+    "logs[{n}].append(tasks[{o}].state)",
+    "complete({c})",
+)
+
 
 @dataclass(frozen=True)
 class Program:
@@ -310,6 +336,16 @@ def racy_program(seed: int) -> Program:
     return Program(tuple(bodies))
 
 
+def settling_program(seed: int) -> Program:
+    """As `random_program`, and somebody, somewhere, waits until all others sleep."""
+    draw = random.Random(seed)
+    bodies = [list(body) for body in random_program(seed).bodies]
+    for _ in range(draw.choice((1, 1, 2))):
+        body = bodies[draw.choice((0, 0, 0, 1))]
+        body.insert(draw.randint(0, len(body)), "settle()")
+    return Program(tuple(tuple(body) for body in bodies))
+
+
 def storing_program(seed: int) -> Program:
     """As `random_program`, of stores, looks and barriers: where stores may wait, some can end in more ways."""
     draw = random.Random(seed)
@@ -320,6 +356,20 @@ def storing_program(seed: int) -> Program:
         kinds = draw.choices((STORES, LOOKS, barriers), (4, 1, 1), k=draw.choice((1, 1, 2)))
         some = [draw.choice(kind) for kind in kinds]
         bodies.append(tuple(_filled_in(one, draw, number, 2, completions, "a") for one in some))
+    return Program(tuple(bodies))
+
+
+def waking_program(seed: int) -> Program:
+    """As `random_program`, of sleeps and wake-ups."""
+    draw = random.Random(seed)
+    tasks = draw.choice((2, 2, 3))
+    bodies = []
+    for number in range(tasks):
+        some = [
+            draw.choice(SLEEPS if draw.random() < (0.7 if number == 1 else 0.2) else WAKE_UPS)
+            for _ in range(draw.randint(1, 3 if tasks == 2 else 2))
+        ]
+        bodies.append(tuple(_filled_in(one, draw, number, tasks, "c", "a") for one in some))
     return Program(tuple(bodies))
 
 

@@ -1,5 +1,6 @@
 """The invariants of a worker: each is broken on purpose, and that one is named."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -8,7 +9,12 @@ import pytest
 import kwlab.worker
 from kwlab import raw_spin_lock_init
 from kwlab.explore import Options, check, replay
+from kwlab.explore.dpor import Dpor
 from kwlab.explore.invariants import INVARIANTS
+from kwlab.explore.merging import Merging
+from kwlab.explore.merging_dpor import MergingDpor
+from kwlab.explore.sleep_sets import SleepSets
+from kwlab.explore.strategy import Strategy
 from kwlab.museum import EXHIBITS, Edit, Exhibit, exhibit, make_variant
 
 
@@ -80,6 +86,16 @@ def test_a_broken_invariant_is_named(name: str) -> None:
     assert alone.bug is not None
     again = replay(lambda: scenario(w), alone.schedule, Options(invariants=(name,)))
     assert str(again.bug) == str(alone.bug)
+
+
+@pytest.mark.parametrize("strategy", [SleepSets, Dpor, MergingDpor])
+def test_strategies_that_could_miss_one_are_refused(strategy: Callable[[], Strategy]) -> None:
+    """What breaks I6, "the cancel has returned and the work still runs", lies between two steps of two tasks, which
+    cannot notice each other: DPOR comes to its end without it."""
+    w = make_variant("without I6", BROKEN["I6"])
+    with pytest.raises(ValueError, match="looks at all tasks at once"):
+        check(lambda: two_works(w), invariants=("I6",), strategy=strategy())
+    assert check(lambda: two_works(w), invariants=("I6",), strategy=Merging()).bug is not None
 
 
 def test_a_work_that_runs_twice() -> None:

@@ -18,6 +18,7 @@ from kwlab import (
     cond_resched,
     current,
     init_completion,
+    kfree,
     kthread_cancel_delayed_work_sync,
     kthread_destroy_worker,
     kthread_flush_worker,
@@ -41,6 +42,7 @@ from kwlab import (
 from kwlab.explore import Options, check, join, replay
 from kwlab.explore import state as state_module
 from kwlab.explore.bounding import IterativeBounding
+from kwlab.explore.canonical import Canonical
 from kwlab.explore.depth_first import DepthFirst
 from kwlab.explore.engine import Execution, search
 from kwlab.explore.frames import Suspended, chain
@@ -387,6 +389,26 @@ def test_merging_loses_no_ending_and_invents_none(body: Body) -> None:
     assert merged == one_by_one
     assert fewer <= executions
     assert endings(body, Merging())[0] >= one_by_one
+
+
+def test_what_was_in_a_freed_struct_makes_no_other_state() -> None:
+    class Box(Struct):
+        value: int
+
+    canonical = Canonical()
+
+    def described(value: int, free: bool) -> bytes:
+        box = Box()
+        box.value = value
+        if free:
+            kfree(box)
+        canonical.begin()
+        canonical.write([box])
+        return canonical.digest()
+
+    described(0, free=True)  # from now on the constants are known
+    assert described(1, free=True) == described(2, free=True)
+    assert len({described(1, free=False), described(2, free=False), described(1, free=True)}) == 3
 
 
 def test_merging_with_timers() -> None:

@@ -458,24 +458,26 @@ def test_warnings_can_be_let_through() -> None:
 # ------------------------------------------------------------------------------------------------ only what is modelled
 
 
-def test_a_foreign_thread_is_refused_and_told_why() -> None:
+@pytest.mark.parametrize("backend", ["greenlet", "thread"])
+@pytest.mark.parametrize("call", [SpinLock.acquire, SpinLock.release], ids=["acquire", "release"])
+def test_a_foreign_thread_is_refused_and_told_why(call: Callable[[SpinLock], object], backend: str) -> None:
     heard: list[BaseException] = []
 
     def scenario() -> None:
-        lock = raw_spin_lock_init("lock")
+        free, held = raw_spin_lock_init("free"), raw_spin_lock_init("held")
 
         def foreign() -> None:
             try:
-                with lock:
-                    pass
+                getattr(held if call is SpinLock.release else free, call.__name__)()
             except BaseException as error:
                 heard.append(error)
 
         thread = threading.Thread(target=foreign)
-        thread.start()
-        thread.join(10)
+        with held:
+            thread.start()
+            thread.join(10)
 
-    check(scenario)
+    check(scenario, options=Options(backend=backend))
     assert isinstance(heard[0], ForeignThreadError)
     assert "kthread_run()" in str(heard[0])
 
@@ -631,19 +633,28 @@ class TimeIsOver(BaseException):
 
 
 @pytest.mark.parametrize("strategy", [DepthFirst, Merging, IterativeBounding], ids=lambda strategy: strategy.__name__)
+@pytest.mark.parametrize("cleaned", [0, 3])
 @pytest.mark.parametrize("when", range(1, 12))
-def test_what_ends_a_search_from_outside_comes_out_as_itself(strategy: Callable[[], Strategy], when: int) -> None:
-    """It passes the end of a kthread, which would go on to say that it has exited: a step of no execution."""
+def test_what_ends_a_search_from_outside_comes_out_as_itself(
+    strategy: Callable[[], Strategy], when: int, cleaned: int
+) -> None:
+    """It passes the end of a kthread, which would go on to say that it has exited, and what the scenario does on its
+    way out: steps of no execution."""
     rounds = 0
 
     def reader(lock: SpinLock) -> int:
         nonlocal rounds
-        for _ in range(3):
-            with lock:
-                pass
-            rounds += 1
-            if rounds == 7 * when:
-                raise TimeIsOver
+        try:
+            for _ in range(3):
+                with lock:
+                    pass
+                rounds += 1
+                if rounds == 7 * when:
+                    raise TimeIsOver
+        finally:
+            for _ in range(cleaned):
+                with lock:
+                    pass
         return 0
 
     def scenario() -> None:

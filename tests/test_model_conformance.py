@@ -4,24 +4,25 @@ from pathlib import Path
 
 import pytest
 
+from kwlab.explore import conformance
 from kwlab.explore.conformance import SCALED, play_under_the_model
 from kwlab.museum import Edit, exhibit, make_variant
 from kwlab.runtime.model_clock import ModelClock
+from kwlab.scenario import runner, stage
 from kwlab.scenario.conformance import further, recorded
-from kwlab.scenario.load import load
+from kwlab.scenario.load import load, parse
 
 WHOLE = "all interleavings"
 ONE_OF_A_KIND = "all interleavings, up to the order of steps that cannot notice each other"
 # What is reached in at most so many executions, for each scenario that is not searched whole in 160. Seven workers that
-# start on their own have more states than there is time to visit; where what they do does not collide at all, one
-# interleaving stands for all of them.
+# start on their own have more states than there is time to visit; but what they do does not collide.
 REACHED = {
     "o_open": (ONE_OF_A_KIND, 1),
-    "o_run": ("all interleavings with at most 0 preemptions", 450),
-    "o_close": ("all interleavings with at most 0 preemptions", 450),
-    "v1_count": (ONE_OF_A_KIND, 4_300),
+    "o_run": (ONE_OF_A_KIND, 1),
+    "o_close": (ONE_OF_A_KIND, 12),
+    "v1_count": (WHOLE, 1_209),
 }
-DEAR = ("f7_flush_endless", "o_close", "o_run", "v1_count")  # many seconds each
+DEAR = "v1_count"  # many seconds
 APPLICABLE = [file for file in [*recorded(), *further()] if not load(file).not_applicable]
 
 
@@ -32,22 +33,23 @@ def reaches(name: str) -> None:
     assert verdict.guarantee == guarantee
 
 
-@pytest.mark.parametrize("name", [file.stem for file in APPLICABLE if file.stem not in DEAR])
+@pytest.mark.parametrize("name", [file.stem for file in APPLICABLE if file.stem != DEAR])
 def test_a_scenario_agrees_in_every_interleaving(name: str) -> None:
     reaches(name)
 
 
-@pytest.mark.parametrize("name", DEAR)
-def test_the_dear_ones_agree_in_a_few(name: str) -> None:
-    verdict = play_under_the_model(load(scenario(name)), executions=30)
+def test_the_dear_one_agrees_in_every_interleaving_but_for_orders_that_nobody_notices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conformance, "FEW", 0)
+    verdict = play_under_the_model(load(scenario(DEAR)), executions=120)
     assert verdict.ok, verdict.explain()
-    assert verdict.executions == 30
+    assert verdict.guarantee == ONE_OF_A_KIND
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", DEAR)
-def test_the_dear_ones_agree_as_far_as_can_be(name: str) -> None:
-    reaches(name)
+def test_the_dear_one_agrees_in_every_interleaving() -> None:
+    reaches(DEAR)
 
 
 def scenario(name: str) -> Path:
@@ -89,6 +91,51 @@ def test_what_only_one_interleaving_shows_is_found() -> None:
     assert any(verdict.bug is not None for verdict in found)
 
 
+LATE = (
+    Edit("        me.set_current_state(TASK_INTERRUPTIBLE)\n\n        if requests", "        if requests"),
+    Edit(
+        "        work, lock = None, worker.lock\n        lock",
+        "        me.set_current_state(TASK_INTERRUPTIBLE)\n        work, lock = None, worker.lock\n        lock",
+    ),
+)
+
+
+def test_among_seven_workers_too() -> None:
+    """A worker that announces its sleep behind the question about stop may sleep for ever: also the last of seven."""
+    wrong = make_variant("late announcement", LATE)
+    verdict = play_under_the_model(load(scenario("o_close")), wrong, executions=12)
+    assert verdict.bug is not None
+    assert "hang" in verdict.bug.sentence
+
+
+HEAD = """\
+scenario: two of them
+about: Answers that depend on who comes first.
+source: nowhere
+workers: {A: {}, B: {}}
+works: {V: {}, W: {}}
+before:
+  - settle()
+"""
+# Whose answers another order would change, though no two operations collide: what they change and look at is the
+# scenario's own.
+OPEN = {
+    "order": "steps:\n  - one kthread_queue_work(V, A): true\n  - two kthread_queue_work(W, B): true\norder: [W, V]\n",
+    "check_runs": "steps:\n  - kthread_queue_work(V, A): true\n  - check_runs(V): 0\norder: [V]\n",
+}
+
+
+@pytest.mark.parametrize("what", OPEN)
+def test_orders_that_only_the_answers_notice_are_played(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conformance, "FEW", 0)
+    verdict = play_under_the_model(parse(HEAD + OPEN[what]), executions=100)
+    assert verdict.bug is not None
+    assert what in verdict.bug.sentence
+    monkeypatch.setattr(stage, "about_to_note", lambda runtime: None)
+    monkeypatch.setattr(runner, "about_to_look", lambda runtime: None)
+    assert play_under_the_model(parse(HEAD + OPEN[what]), executions=100).ok
+
+
 def test_counting_is_scaled_down_and_says_so() -> None:
     verdict = play_under_the_model(load(scenario("v1_count")), executions=20)
     assert verdict.notes == [f"actors repeat their calls at most {SCALED} times, not as often as the file says"]
@@ -110,6 +157,9 @@ def test_time_is_the_scenarios_own() -> None:
 
         def new_key(self) -> int:
             return 0
+
+        def aside(self, op: int, target: object) -> None:
+            pass
 
     clock = quiet_clock(Runtime())
     fired: list[int] = []

@@ -3,6 +3,7 @@
 import pytest
 
 from kwlab.explore import Options, check, replay
+from kwlab.explore.merging_dpor import MergingDpor
 from kwlab.museum import EXHIBITS, TEXTS, Edit, Exhibit, exhibit, make_variant
 
 # Executions within which an exhibit is found.
@@ -20,6 +21,18 @@ def test_the_bug_is_found_and_replayed(name: str) -> None:
     again = replay(shown.wrong, verdict.schedule, Options(**shown.options))
     assert again.bug is not None
     assert (again.bug.kind, again.bug.sentence) == (verdict.bug.kind, verdict.bug.sentence)
+
+
+# Executions within which DPOR on the graph of states finds it. (It refuses to watch invariants.)
+FOUND_BY_KIND = {shown.name: 6 for shown in EXHIBITS if "invariants" not in shown.options} | {"B7": 110}
+
+
+@pytest.mark.parametrize("name", FOUND_BY_KIND)
+def test_the_bug_is_found_in_one_order_of_each_kind(name: str) -> None:
+    shown = exhibit(name)
+    verdict = check(shown.wrong, strategy=MergingDpor(), executions=FOUND_BY_KIND[name], **shown.options)
+    assert verdict.bug is not None
+    assert verdict.bug.kind == shown.kind
 
 
 @pytest.mark.parametrize("shown", EXHIBITS, ids=lambda shown: shown.name)

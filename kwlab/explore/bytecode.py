@@ -83,6 +83,19 @@ class CodeFacts:
             place += 1
         return place, self._opnames[place], *self._below[place]
 
+    def what_becomes_of_it(self, lasti: int) -> str:
+        """Of what the call at `lasti` will return: "dropped", "returned" to the next caller, or "used"."""
+        place, opname, _, _ = self.at(lasti)
+        if opname not in ("CALL", "CALL_FUNCTION_EX"):
+            return "used"
+        following = self._opnames[place + 1]
+        if following == "POP_TOP":
+            return "dropped"
+        # What a generator returns comes out of it as an exception.
+        if following == "RETURN_VALUE" and not self.code.co_flags & _GENERATOR:
+            return "returned"
+        return "used"
+
 
 def _depths(code: CodeType) -> tuple[list[int], list[str], list[tuple[int, int]]]:
     instructions = list(dis.get_instructions(code))

@@ -28,6 +28,7 @@ from kwlab.explore.bytecode import CodeFacts, facts_of
 from kwlab.explore.frames import NULL, Opaque, Suspended
 from kwlab.runtime.model import ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
+from kwlab.struct import grave, is_poisoned
 
 __all__ = ["Canonical", "declare_constant", "is_constant_module"]
 
@@ -142,6 +143,9 @@ class Canonical:
             return self._class
         if issubclass(kind, BaseException):
             return self._exception
+        if is_poisoned(kind):
+            # What was in it when it was freed can be read by nobody, so it makes no difference.
+            return lambda value: [kind, grave(value)]
         base = next((base for base in kind.__mro__[1:] if base in _WITH_CONTENT), None)
         if not _is_plain(kind, base):
             name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")

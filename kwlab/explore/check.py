@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kwlab.explore.bounding import CompleteFirst, IterativeBounding
+from kwlab.explore.dpor import Dpor
 from kwlab.explore.engine import Execution, Options, Scenario, Search, search
 from kwlab.explore.invariants import chosen
 from kwlab.explore.merging_dpor import MergingDpor
@@ -16,6 +17,7 @@ from kwlab.explore.minimise import minimise
 from kwlab.explore.problems import KINDS
 from kwlab.explore.progress import Progress
 from kwlab.explore.replay import signed
+from kwlab.explore.sleep_sets import SleepSets
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.tso import MEMORY_MODELS
 from kwlab.explore.verdict import Verdict
@@ -51,12 +53,23 @@ def check(
     By itself it searches all interleavings, taking equal states for one; where those are too many, all with no
     preemption, with at most one, two, and so on, as far as the budget goes. The verdict's `guarantee` says how far.
 
-    `bound`: only interleavings with at most so many preemptions. `strategy`: another way to search. `executions`
-    and `seconds` are the budget; the default is `EXECUTIONS`, for a strategy of your own none. `allow` names kinds of
-    bug (`KINDS`) that are none here. `races`: a data race is a bug too (see `kwlab.explore.races` for what is one).
-    `invariants`: the names of those to be watched, or True for all (see `kwlab.explore.invariants`).
-    `memory`: "sc", or "tso" for processors that let a plain store wait (see `kwlab.explore.tso`; looks for races too).
-    `options`: see `Options`.
+    `bound`: only interleavings with at most so many preemptions. `strategy`: another way to search, see below.
+    `executions` and `seconds` are the budget; the default is `EXECUTIONS`, for a strategy of your own none. `allow`
+    names kinds of bug (`KINDS`) that are none here. `races`: a data race is a bug too (see `kwlab.explore.races`
+    for what is one). `invariants`: the names of those to be watched, or True for all (see
+    `kwlab.explore.invariants`); not together with a strategy that leaves out orders which the tasks cannot tell
+    apart. `memory`: "sc", or "tso" for processors that let a plain store wait (see `kwlab.explore.tso`; looks for
+    races too). `options`: see `Options`.
+
+    The strategies, each in a module of its own: `DepthFirst` runs every interleaving, one by one; `Merging` comes
+    to every state once; `SleepSets` gives up an interleaving once it differs from an earlier one only in the order
+    of operations that cannot notice each other; `Dpor` mostly does not even begin such a one; `MergingDpor` comes
+    to every state once and tries there only what can be noticed; `Random` draws each choice; `Pct` draws
+    priorities, and a few moments at which they change.
+
+    `SleepSets`, `Dpor` and `MergingDpor` know kwlab's own operations only. They are blind to plain Python objects,
+    such as a list that several tasks append to: unless a lock or another operation of kwlab puts the appends in
+    order, they count as steps that cannot notice each other, and one order is run.
 
     Errors: `ValueError` for an impossible budget or an unknown kind; `NonDeterministicError` if the scenario does not
     do the same when the same choices are made; `UncontrolledError` and `ForeignThreadError` if it leaves the model.
@@ -79,6 +92,11 @@ def check(
         raise ValueError("check(bound=..., strategy=...): a strategy has its own bound; give one of the two")
     if options.memory == "tso" and isinstance(strategy, MergingDpor):
         raise ValueError("check(memory='tso', strategy=MergingDpor): it knows no store buffers; take Merging, or Dpor")
+    if options.invariants and isinstance(strategy, (SleepSets, Dpor, MergingDpor)):
+        raise ValueError(
+            f"check(invariants=..., strategy={type(strategy).__name__}): an invariant looks at all tasks at once, and "
+            "this strategy runs one order of what the tasks themselves cannot tell apart; take Merging, or DepthFirst"
+        )
     progress = Progress()
 
     def after(execution: Execution, so_far: Search) -> None:

@@ -12,9 +12,9 @@ from types import ModuleType
 from kwlab import worker as the_worker
 from kwlab.errors import KernelWarning
 from kwlab.explore.bounding import IterativeBounding
-from kwlab.explore.dpor import Dpor
 from kwlab.explore.engine import Execution, Options, Search, search
 from kwlab.explore.merging import Merging
+from kwlab.explore.merging_dpor import MergingDpor
 from kwlab.explore.minimise import minimise
 from kwlab.explore.problems import Bug
 from kwlab.explore.quiet import stepped
@@ -29,7 +29,7 @@ from kwlab.sched import current
 __all__ = ["BUDGET", "play_under_the_model"]
 
 BUDGET = 5_000  # executions for each scenario
-ENOUGH = 200  # executions that merge equal states: what is not through by then has far too many of them
+ENOUGH = 1_500  # executions that merge equal states: what is not through by then has far too many of them
 FEW = 3  # workers: with each that starts on its own, the states are many times as many
 SCALED = 2  # how often an actor repeats its call, at most
 # A scenario leaves threads at their gates and workers idle: the answers tell whether that is right.
@@ -54,9 +54,10 @@ class _Play:
 
 
 def play_under_the_model(scenario: Scenario, subject: ModuleType = the_worker, executions: int = BUDGET) -> Verdict:
-    """Play `scenario` in all interleavings that its gates allow; where those are too many, with no preemption, with at
-    most one, two, and so on, until `executions` are used up. The verdict's `guarantee` says how far that went. Its bug
-    says what differs from the file's answers.
+    """Play `scenario` in all interleavings that its gates allow; where those have too many states, in all but for the
+    order of steps that cannot notice each other; where that is too much, with no preemption, with at most one, two, and
+    so on, until `executions` are used up. The verdict's `guarantee` says how far that went. Its bug says what differs
+    from the file's answers.
     """
     small = _scaled(scenario)
     play = _Play(small, subject).answers
@@ -91,10 +92,7 @@ def _ways(scenario: Scenario, executions: int) -> Iterator[tuple[Strategy, int]]
     """How to search, in this order, each with the most executions that it may take."""
     if len(scenario.workers) <= FEW:
         yield Merging(), ENOUGH
-    # What was run and traced is kept in lists that several threads append to, and that is no operation which could
-    # collide. So one order of each kind is enough only where those lists do not count.
-    if scenario.trace in (None, ()) and all(work.quiet for work in scenario.works.values()):
-        yield Dpor(), executions
+    yield MergingDpor(), executions * 2 // 3
     yield IterativeBounding(), executions
 
 

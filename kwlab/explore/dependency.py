@@ -35,6 +35,8 @@ both read, or both add.
 | READ_ONCE, WRITE_ONCE | the field of the struct | read, write | |
 | (a task is made) | the list of tasks | write | freezing goes through it in order |
 | (begin of going through the tasks) | the list of tasks | read | |
+| `settle` | everything | | it waits until nobody can go on; what came before could not have come behind it |
+| `look` of a scenario | everything | | nobody says at what |
 | any other device | everything | | nothing is known about it |
 
 What stands in parentheses has no scheduling point of its own and belongs to the step that it happens in. Plain fields
@@ -43,6 +45,7 @@ are not here: what neither a lock nor another operation keeps in order is a data
 
 from typing import Any
 
+from kwlab.explore.quiet import Everything, Quiet
 from kwlab.explore.tso import StoreBuffer
 from kwlab.runtime import model_ops as ops
 from kwlab.runtime.model_clock import ModelClock
@@ -58,6 +61,7 @@ __all__ = [
     "Accesses",
     "accesses_of",
     "aside_accesses",
+    "comes_last",
     "detail_of",
     "exchangeable",
 ]
@@ -101,6 +105,8 @@ def accesses_of(task: ModelTask) -> Accesses:
     if op == ops.WRITE and task.runtime.stores is not None:
         return ((task.buffer_key, WRITE),)
     if op == ops.READ or op == ops.WRITE:
+        if isinstance(target, Everything):
+            return EVERYTHING
         key = target.key if target is task.runtime else task.runtime.field_key(target, task.argument)
         return ((key, READ if op == ops.READ else WRITE),)
     if op == ops.CLOCK:
@@ -132,6 +138,14 @@ def aside_accesses(op: int, target: Any) -> tuple[int, int]:
     return target.key, READ
 
 
+def comes_last(task: ModelTask) -> bool:
+    """True if the announced operation waits until nobody but devices can go on.
+
+    So whoever did a step before, other than a device's, could have done it: and could not have come behind.
+    """
+    return isinstance(task.target, Quiet)
+
+
 def independent(one: Accesses, other: Accesses) -> bool:
     """True if two steps with these accesses cannot notice each other."""
     if one is None or other is None:
@@ -152,6 +166,8 @@ def detail_of(task: ModelTask) -> float:
         return float(target.count)
     if op == ops.STORE_STATE or op == ops.SET_STATE:
         return float(target._state == TASK_RUNNING)
+    if op == ops.DEVICE:
+        return float(comes_last(task))
     return 0
 
 

@@ -18,7 +18,11 @@ __all__ = ["Dpor"]
 
 
 class Dpor(SleepSets):
-    """All interleavings, one for every order of steps that can notice each other."""
+    """All interleavings, one for every order of steps that can notice each other.
+
+    Blind to plain Python objects, such as a list, that several tasks change or look at with no operation of kwlab to
+    put them in order: that counts as what nobody can notice.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,13 +59,13 @@ class Dpor(SleepSets):
         order.amend(accesses, race)
 
     def _finish(self, ending: Ending) -> None:
-        # What was announced and not done could have been done earlier.
-        if ending.kind == "pruned":
-            return
+        # What was announced and not done could have been done earlier. If the execution was given up, all who could go
+        # on are asleep: of those that is known, not of the rest.
         runtime, order = self._runtime, self._order
         assert runtime is not None
+        known = self._nodes[-1].asleep if ending.kind == "pruned" else 0
         for task in runtime.live:
-            if task is ending.task:
+            if task is ending.task or known >> task.id & 1:
                 continue
 
             def race(earlier: int, past: int, number: int = task.id) -> None:

@@ -18,7 +18,7 @@ from kwlab.explore.bytecode import UNREADABLE, facts_of
 from kwlab.runtime.carriers import Batons, Greenlets
 from kwlab.runtime.model import ModelRuntime
 
-__all__ = ["NULL", "READABLE", "Opaque", "Suspended", "chain", "values_of"]
+__all__ = ["NULL", "READABLE", "Opaque", "Suspended", "chain", "result_is_dropped", "values_of"]
 
 
 class Opaque(Exception):
@@ -155,6 +155,15 @@ def chain(innermost: FrameType | None) -> list[Suspended]:
         found.append(Suspended(frame, called))
         called, frame = frame, frame.f_back
     return found
+
+
+def result_is_dropped(frames: list[Suspended]) -> bool:
+    """True if nobody looks at what the function of the first of these frames will return."""
+    for caller in frames[1:]:
+        fate = caller.facts.what_becomes_of_it(caller.frame.f_lasti)
+        if fate != "returned":
+            return fate == "dropped"
+    return False
 
 
 def _try_out() -> bool:

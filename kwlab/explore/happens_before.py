@@ -38,6 +38,7 @@ class HappensBefore:
         self._enabled: list[int] = []
         self._history: dict[int, list[_History]] = {}
         self._barriers = 0  # the steps that collide with everything
+        self._settled = 0  # those of them that waited for all others to sleep
         # By step: the tasks that were TASK_RUNNING before it. Noted only where more than the operations that say so can
         # change a state: under total store order.
         self.running: dict[int, int] = {}
@@ -56,6 +57,7 @@ class HappensBefore:
             accesses = self._accesses.pop()
             if accesses is None:
                 self._barriers ^= 1 << len(self.past)
+                self._settled &= self._barriers
             else:
                 for key, _ in accesses:
                     self._history[key].pop()
@@ -74,11 +76,17 @@ class HappensBefore:
         """
         if accesses is None:
             candidates = (1 << len(self.past)) - 1
+            if detail:
+                return self._races_with_devices(past, candidates & ~past, race)
         else:
             if LOCK < op <= DEVICE:
                 past = self._races_of_a_wait(task, past, accesses[0], op, detail, race)
                 accesses = accesses[1:]
             candidates = self._barriers
+            if op == LOCK:
+                # While all sleep a lock is waited for by none but those in a deadlock. What they could have done before
+                # is not hidden by others that went on.
+                candidates &= ~self._settled
             for key, mode in accesses:
                 write, reads, adds, _, _ = self._history.get(key, _NONE)[-1]
                 candidates |= write
@@ -92,10 +100,22 @@ class HappensBefore:
             step = candidates.bit_length() - 1
             past |= self.past[step]
             candidates &= ~past
-            # A device of which nothing is known could not have come before what made it ready.
-            if accesses is not None or op != DEVICE or self._enabled[step] >> task & 1:
-                race(step, past)
+            race(step, past)
         return past
+
+    def _races_with_devices(self, past: int, candidates: int, race: Race) -> int:
+        # What waits for all others to sleep could not have come before a step of theirs (see `comes_last`): such steps
+        # count for the order, but are looked through, too.
+        enabling = 0
+        while candidates:
+            step = candidates.bit_length() - 1
+            candidates ^= 1 << step
+            if self._op[step] == DEVICE and not past >> step & 1:
+                past |= self.past[step]
+                race(step, past)
+            else:
+                enabling |= self.past[step]
+        return past | enabling
 
     def _races_of_a_wait(
         self, task: int, past: int, access: tuple[int, int], op: int, detail: float, race: Race
@@ -132,6 +152,8 @@ class HappensBefore:
         self._enabled.append(enabled)
         self.steps_of[task].append(step)
         self._accesses.append(accesses)
+        if accesses is None and op == DEVICE and detail:
+            self._settled |= 1 << step
         self._note(step, accesses)
 
     def amend(self, accesses: tuple[tuple[int, int], ...], race: Race) -> None:

@@ -9,15 +9,19 @@ made: so they belong to the state here. And what only goes round could put off t
 lies on a round everybody is tried.
 """
 
-from kwlab.explore.dependency import EVERYTHING, accesses_of, aside_accesses
+from kwlab.explore.dependency import EVERYTHING, accesses_of, aside_accesses, comes_last
+from kwlab.explore.frames import READABLE, Opaque, result_is_dropped
 from kwlab.explore.merging import Merging, State
 from kwlab.explore.rounds import strongly_connected
 from kwlab.explore.sleep_sets import UP_TO_ORDER
 from kwlab.explore.state import StateKeys
-from kwlab.explore.trails import ALL, Edge, Event, Touched, Trails
+from kwlab.explore.touched import ALL, Touched
+from kwlab.explore.trails import Edge, Event, Trails
 from kwlab.runtime import model_ops as ops
+from kwlab.runtime.base import probes
 from kwlab.runtime.model import Ending, ModelRuntime
 from kwlab.runtime.model_objects import ModelSpinLock, ModelTask
+from kwlab.runtime.states import TASK_DEAD
 
 __all__ = ["MergingDpor"]
 
@@ -54,7 +58,11 @@ class _State(State):
 
 
 class MergingDpor(Merging):
-    """All states that differ in more than the order of steps that cannot notice each other."""
+    """All states that differ in more than the order of steps that cannot notice each other.
+
+    Blind to plain Python objects, such as a list, that several tasks change or look at with no operation of kwlab to
+    put them in order: that counts as what nobody can notice.
+    """
 
     every_step = True
 
@@ -95,8 +103,32 @@ class MergingDpor(Merging):
         else:
             waiters = 0 if task.op in _OF_NO_WAIT else ALL
         waits = ops.LOCK < task.op <= ops.DEVICE
-        self._events.append(Event(task.id, self._trails.touched(accesses_of(task)), waits, waiters, 0, 0))
+        touched, device = self._touched(task), task.op == ops.DEVICE
+        self._events.append(Event(task.id, touched, waits, device, device and comes_last(task), waiters, 0, 0))
         self._held, self._tasks, self._asides = task.held[:], len(runtime.all_tasks), len(runtime.asides)
+
+    def _touched(self, task: ModelTask) -> Touched:
+        """What the operation that `task` has announced touches."""
+        op, target, trails = task.op, task.target, self._trails
+        if READABLE:
+            if target is task and (op == ops.SET_STATE or (op == ops.STORE_STATE and task.argument is not None)):
+                return Touched(stores=trails.bit(task.key))
+            if op == ops.SCHEDULE:
+                return Touched(ready=trails.bit(task.key))
+            # A probe is told of every wake-up what state it found.
+            if op == ops.WAKE and not probes and not target._state & TASK_DEAD and self._result_is_dropped(task):
+                key = trails.bit(target.key)
+                return Touched(wakes=key) if target._state else Touched(awake=key)
+        return trails.touched(accesses_of(task))
+
+    def _result_is_dropped(self, task: ModelTask) -> bool:
+        assert self._runtime is not None
+        me = self._runtime.running
+        assert me is not None
+        try:
+            return result_is_dropped(self._keys.frames(task, me))
+        except Opaque:
+            return False
 
     def _complete_event(self, me: ModelTask) -> None:
         """The last event is over: what it did besides its operation is known now."""
@@ -104,10 +136,9 @@ class MergingDpor(Merging):
         assert runtime is not None
         assert self._events is not None
         event, trails = self._events[-1], self._trails
-        reads, adds, writes = event.touched
         more = trails.touched(tuple(aside_accesses(op, target) for op, target in runtime.asides[self._asides :]))
         self._events[-1] = event._replace(
-            touched=Touched(reads | more.reads, adds | more.adds, writes | more.writes),
+            touched=event.touched.and_then(more),
             released=sum(trails.bit(lock.key) for lock in self._held if lock.owner is not me),
             born=(1 << len(runtime.all_tasks)) - (1 << self._tasks),
         )

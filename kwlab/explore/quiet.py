@@ -7,7 +7,7 @@ from kwlab.runtime.base import local
 from kwlab.runtime.model import ModelRuntime
 from kwlab.runtime.model_clock import Device, ModelClock
 from kwlab.runtime.model_objects import ModelTask
-from kwlab.runtime.model_ops import DEVICE, LOCK, SCHEDULE, WAIT
+from kwlab.runtime.model_ops import DEVICE, LOCK, PROGRAM, READ, SCHEDULE, WAIT, WRITE
 
 __all__ = ["Quiet", "Served", "SteppedModelClock", "served", "settle", "stepped"]
 
@@ -40,6 +40,12 @@ def _can_go_on(task: ModelTask) -> bool:
     return task.op != DEVICE
 
 
+class Everything:
+    """What is looked at by a look of which nobody says at what it is."""
+
+    name = "what others may be changing"
+
+
 class SteppedModelClock(ModelClock):
     """Time stands still until somebody steps it, who then runs what falls due: no device acts by itself."""
 
@@ -50,17 +56,31 @@ class SteppedModelClock(ModelClock):
     def step(self, jiffies: int) -> None:
         """Let `jiffies` pass."""
         until = self.now + jiffies
-        while self.expires is not None and self.expires <= until and self.interrupt is not None:
-            self.now = max(self.now, self.expires)
+        while self._due(until) and self.interrupt is not None:
+            assert self.expires is not None
+            self._come(max(self.now, self.expires))
+            self.runtime.aside(WRITE, self.key + 1)
             self.expires = None
             self.interrupt(self.now)
-        self.now = until
+        self._come(until)
+
+    def _due(self, until: int) -> bool:
+        self.runtime.aside(PROGRAM, self)
+        return self.expires is not None and self.expires <= until
+
+    def _come(self, now: int) -> None:
+        if now != self.now:
+            self.runtime.aside(WRITE, self.key)
+            self.now = now
 
 
 def stepped(runtime: Any) -> None:
-    """Make `runtime`, before it runs, one that plays scenarios: with `settle()` and a clock to step."""
+    """Make `runtime`, before it runs, one that plays scenarios: with a clock to step, and with `settle()`, `look()` and
+    `common()` (see `kwlab.scenario.waiting`)."""
     runtime.clock = SteppedModelClock(runtime)
     runtime.settle = partial(_settle, runtime, Quiet(runtime))
+    runtime.look = partial(runtime.announce, READ, Everything())
+    runtime.common = partial(runtime.aside, WRITE, runtime.new_key())
 
 
 def _settle(runtime: ModelRuntime, quiet: Quiet) -> None:
@@ -76,8 +96,8 @@ def settle() -> None:
 def served() -> None:
     """In a scenario under the model: wait until no timer interrupt is under way.
 
-    An interrupt looks once more before it ends. Where no timer is left it finds nothing, whenever that is, so to wait
-    here leaves nothing out, and spares a search all the ways in which that look could come later.
+    Behind a timer's callback an interrupt takes the lock of the timers once more, to say that it is over. Whenever that
+    is nobody notices who does not ask, so to wait here leaves nothing out, and spares a search all those ways.
     """
     runtime = local.task.runtime
     runtime.announce(DEVICE, Served(runtime))

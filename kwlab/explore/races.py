@@ -203,7 +203,8 @@ class RaceDetector:
         elif op == UNLOCK:
             self._handed[target] = clock.hand_over()
         elif op == SET_STATE or op == STORE_STATE:
-            pass  # a task's own business
+            # A task's own business; a wake-up that it has not come back from is undone.
+            self._wakers.pop(target, None)
         elif op == TEST_BIT:
             handed = self._handed.get((target, task.argument))
             if handed is not None:

@@ -30,7 +30,8 @@ class Random:
         self._left -= 1
 
     def choose(self, enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
-        return enabled[int(self._random() * len(enabled))]
+        chance = self._random
+        return enabled[int(chance() * len(enabled))]
 
     def end(self, ending: Ending) -> bool:
         return self._left > 0

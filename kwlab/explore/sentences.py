@@ -60,6 +60,8 @@ def deed(runtime: ModelRuntime, task: ModelTask, slept: bool) -> str:
     if op == SET_STATE:
         return _announces(me, argument)
     if op == STORE_STATE:
+        if argument is None:
+            return f"{me} sets flags of {'its own' if target is task else target.name}"
         whose = "its own state" if target is task else f"the state of {target.name}"
         if argument == TASK_RUNNING and target is task:
             return f"{me} takes its announcement back" if task._state else f"{me} stores TASK_RUNNING, which it is"

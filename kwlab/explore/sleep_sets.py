@@ -39,7 +39,11 @@ class Node:
 
 
 class SleepSets:
-    """All interleavings, but those that differ only in the order of independent steps are given up on the way."""
+    """All interleavings, but those that differ only in the order of independent steps are given up on the way.
+
+    Blind to plain Python objects, such as a list, that several tasks change or look at with no operation of kwlab to
+    put them in order: that counts as what nobody can notice.
+    """
 
     every_step = True
     states = 0

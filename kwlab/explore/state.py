@@ -37,9 +37,6 @@ class StateKeys:
         """The key of the state in which `me` asks who goes on; None if it cannot be told from others for sure."""
         if not READABLE:
             return None
-        if runtime is not self._runtime:
-            self._runtime = runtime
-            self._frames.clear()
         try:
             with unobserved(me):
                 return self._key(runtime, me)
@@ -55,10 +52,13 @@ class StateKeys:
         for task in runtime.all_tasks:
             # Not from its state: others may store into that of a task that has exited.
             alive = task in runtime.live
-            canonical.write([alive, task._state, task._flags, task._usage, task.irqs_off, task.kthread, task.kept])
+            canonical.write(
+                [alive, task.name, task._state, task._flags, task._usage, task.irqs_off, task.kthread, task.kept]
+            )
             if alive:
-                frames = self._chain(task, me)
-                canonical.write([task.op, task.target, task.argument, len(task.held), *task.held, len(frames)])
+                frames = self.frames(task, me)
+                entry = task.entry if task.carrier is None else None  # later its frames say it
+                canonical.write([task.op, task.target, task.argument, entry, len(task.held), *task.held, len(frames)])
                 for suspended in frames:
                     canonical.frame(suspended)
         lines = runtime.log.lines
@@ -71,9 +71,13 @@ class StateKeys:
             canonical.write([runtime.keys, *(task.key for task in runtime.all_tasks), *fields])
         return canonical.digest()
 
-    def _chain(self, task: ModelTask, me: ModelTask) -> list[Suspended]:
+    def frames(self, task: ModelTask, me: ModelTask) -> list[Suspended]:
+        """The suspended frames of `task`, where `me` asks who goes on. Raises `Opaque` if they cannot be read whole."""
         if task.carrier is None:
             return []
+        if task.runtime is not self._runtime:
+            self._runtime = task.runtime
+            self._frames.clear()
         # Only a task that was chosen since has other frames than the last time.
         known = self._frames.get(task.id)
         if known is not None and known[0] == task.last_step and task is not me:

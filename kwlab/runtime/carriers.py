@@ -33,6 +33,9 @@ class Carriers(Protocol):
     def hand_over(self, me: Any, following: Any) -> None:
         """From task `me`: go on with task `following` (None: the hub); returns when `me` is chosen again."""
 
+    def current(self) -> Any:
+        """The carrier that this code runs on, for comparison with a task's `carrier`."""
+
     def abandon(self, task: Any) -> None:
         """From the hub: unwind a suspended task. One that catches even this is left where it is, for good."""
 
@@ -43,7 +46,11 @@ class Carriers(Protocol):
 class Greenlets:
     """Carriers within one OS thread."""
 
+    current = staticmethod(getcurrent)
+
     def __init__(self) -> None:
+        # Where `local` keeps the attributes of this thread: every hand-over stores one, and straight is faster.
+        self._local = local.__dict__
         self._idle: list[Any] = []
         self._left: list[Any] = []
         self._hub: Any = None
@@ -58,7 +65,7 @@ class Greenlets:
             raise
 
     def _start(self, task: Any) -> None:
-        local.task = task
+        self._local["task"] = task
         task.carrier = carrier = self._idle.pop() if self._idle else greenlet(self._loop, self._hub)
         carrier.switch(task)
 
@@ -70,7 +77,7 @@ class Greenlets:
         if carrier is None:
             self._start(following)
         else:
-            local.task = following
+            self._local["task"] = following
             carrier.switch()
 
     def _loop(self, task: Any) -> None:
@@ -117,6 +124,7 @@ class _Thread:
         self.thread.start()
 
     def _loop(self) -> None:
+        local.carrier = self
         while True:
             self.baton.acquire()
             local.task = task = self.task
@@ -180,6 +188,9 @@ class Batons:
         carrier.baton.acquire()
         if carrier.abandoned:
             raise Abandon
+
+    def current(self) -> Any:
+        return getattr(local, "carrier", None)
 
     def abandon(self, task: Any) -> None:
         carrier = task.carrier

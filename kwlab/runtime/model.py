@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from itertools import count
 from sys import exception
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from kwlab.runtime import reports
 from kwlab.runtime.base import TimerInterrupt, local
 from kwlab.runtime.carriers import Abandon, Carriers
 from kwlab.runtime.model_clock import Device, ModelClock
 from kwlab.runtime.model_objects import ModelBits, ModelCompletion, ModelSpinLock, ModelTask
-from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, LOOKS, NAMES, READ, SCHEDULE, SPAWN, WAIT
+from kwlab.runtime.model_ops import DEVICE, EXIT, LOCK, LOOKS, NAMES, READ, SCHEDULE, SPAWN, WAIT, WRITE
 from kwlab.runtime.states import TASK_DEAD, TASK_UNINTERRUPTIBLE
 
 __all__ = ["Ending", "ForeignThreadError", "ModelRuntime"]
@@ -57,9 +57,72 @@ class Ending:
     error: BaseException | None = None
 
 
+DONE, STUCK, PRUNED = Ending("done"), Ending("stuck"), Ending("pruned")
+
+
+class ModelLog(reports.KernelLog):
+    """Writing into it and reading it have no scheduling point of their own, but their order counts."""
+
+    def __init__(self, runtime: "ModelRuntime") -> None:
+        super().__init__()
+        self.runtime = runtime
+        self.key = runtime.new_key()
+
+    def append(self, line: str) -> None:
+        self.runtime.aside(WRITE, self.key)
+        super().append(line)
+
+    def read(self, clear: bool = False) -> list[str]:
+        self.runtime.aside(WRITE, self.key)
+        return super().read(clear)
+
+
 class ModelRuntime:
     """One execution. Make one, `run` a function once, look at `ending` and `schedule`."""
 
+    # Slots: a step asks for much of it, and Python has no short cut to so many attributes in a dictionary.
+    __slots__ = (
+        "__weakref__",
+        "_decided",
+        "_field_keys",
+        "_freeze",
+        "_hand_over",
+        "_planned",
+        "_stopping",
+        "_swallowed",
+        "all_tasks",
+        "asides",
+        "born",
+        "carriers",
+        "choose",
+        "clock",
+        "common",
+        "crash",
+        "current_carrier",
+        "ended_at",
+        "ending",
+        "every_step",
+        "extra_state",
+        "key",
+        "keys",
+        "limit",
+        "live",
+        "lock_order",
+        "log",
+        "look",
+        "monitor",
+        "new_key",
+        "observer",
+        "on_deadlock",
+        "operations",
+        "result",
+        "running",
+        "schedule",
+        "settle",
+        "stores",
+        "timer_base",
+        "warnings_end",
+    )
     reports_forgotten = False
 
     def __init__(
@@ -85,7 +148,7 @@ class ModelRuntime:
         self.key = self.new_key()  # of the task list
         self.on_deadlock: Literal["raise", "wait"] = "wait"
         self.timer_base: Any = None
-        self.log = reports.KernelLog()
+        self.log = ModelLog(self)
         self.clock = ModelClock(self)
         self.all_tasks: list[ModelTask] = []  # by number
         self.live: list[ModelTask] = []
@@ -109,6 +172,7 @@ class ModelRuntime:
         self._stopping = False
         self._swallowed = 0
         self._hand_over = carriers.hand_over
+        self.current_carrier = carriers.current
 
     # ------------------------------------------------------------------------------------------------- one execution
 
@@ -119,7 +183,8 @@ class ModelRuntime:
         """
         if self.all_tasks:
             raise RuntimeError("a ModelRuntime runs once: make another one")
-        outer = {name: getattr(local, name) for name in ("task", "runtime") if hasattr(local, name)}
+        here = local.__dict__
+        outer = here.copy()
         task = self._new_task(main, "main")
         local.runtime = self
         try:
@@ -132,11 +197,8 @@ class ModelRuntime:
                 inspect(self.ending)
         finally:
             self._abandon_all()
-            for name in ("task", "runtime"):
-                if name in outer:
-                    setattr(local, name, outer[name])
-                elif hasattr(local, name):
-                    delattr(local, name)
+            here.clear()
+            here.update(outer)
             if reports.noted:
                 reports.noted[:] = [entry for entry in reports.noted if getattr(entry[0], "runtime", None) is not self]
         if self.crash is not None:
@@ -191,83 +253,84 @@ class ModelRuntime:
 
     def announce(self, op: int, target: Any, argument: Any = None) -> ModelTask:
         """A scheduling point: the running task is about to do `op`. Returns it once it is chosen to."""
-        me = self.running
-        try:
-            if me is None or local.task is not me:
-                self._refuse()
-        except AttributeError:
+        # Python is slow at thread-local attributes, and at calls of attributes that are no methods: none here.
+        me, current_carrier = self.running, self.current_carrier
+        if me is None or current_carrier() is not me.carrier:
             self._refuse()
-        assert me is not None
         me.op = op
         me.target = target
         me.argument = argument
         following = self._next(me)
         if following is not me:
+            if exception() is not None and self._is_left(exception()):
+                following = None
             self.running = following
-            self._hand_over(me, following)
+            hand_over = self._hand_over
+            hand_over(me, following)
         return me
 
     def _next(self, me: ModelTask) -> ModelTask | None:
         """Who goes on; None, with `ending` or `crash` set, if the execution is over."""
-        if exception() is not None and self._is_left(exception()):
-            return None
         schedule = self.schedule
         step = len(schedule)
         if step < self._decided:
+            tasks = self.all_tasks
             number = self._planned[step]
-            if number >= len(self.all_tasks) or self.all_tasks[number].op != self.operations[step]:
+            if number >= len(tasks) or tasks[number].op != self.operations[step]:
                 self.ending = self._diverged(step)
                 return None
-            following = self.all_tasks[number]
+            following = tasks[number]
         else:
-            chosen = self._choose(me)
-            if chosen is None:
+            # Here and not in a function of its own: this is asked at every step.
+            enabled = []
+            for task in self.live:
+                op = task.op
+                if not op:  # LOCK: the quickest question first
+                    if task.target.owner is None:
+                        enabled.append(task)
+                elif op > DEVICE:
+                    enabled.append(task)
+                elif op == SCHEDULE:
+                    if not task._state:
+                        enabled.append(task)
+                elif op == WAIT:
+                    if task.target.count:
+                        enabled.append(task)
+                elif task.target.ready():
+                    enabled.append(task)
+            if step >= self.limit or not enabled:
+                self.ending = self._over(enabled, me)
                 return None
-            following = chosen
+            if len(enabled) > 1 or self.every_step:
+                choose = self.choose
+                try:
+                    chosen = choose(enabled, me)
+                except BaseException as error:
+                    self.crash = error
+                    return None
+                if chosen is None:
+                    self.ending = self.ending or PRUNED
+                    return None
+                following = chosen
+            else:
+                following = enabled[0]
             number = following.id
             self.operations.append(following.op)
         schedule.append(number)
         following.last_step = step
         return following
 
-    def _choose(self, me: ModelTask) -> ModelTask | None:
-        enabled = []
-        for task in self.live:
-            op = task.op
-            if op > DEVICE:
-                enabled.append(task)
-            elif op == LOCK:
-                if task.target.owner is None:
-                    enabled.append(task)
-            elif op == SCHEDULE:
-                if not task._state:
-                    enabled.append(task)
-            elif op == WAIT:
-                if task.target.count:
-                    enabled.append(task)
-            elif task.target.ready():
-                enabled.append(task)
+    def _over(self, enabled: list[ModelTask], me: ModelTask) -> Ending:
+        """The ending where nobody can go on, or the step limit is reached."""
         if not enabled:
-            self.ending = Ending("stuck" if any(not task.is_device for task in self.live) else "done")
-            return None
-        if len(self.schedule) >= self.limit:
-            self.ending = self._endless(me)
-            return None
-        if len(enabled) == 1 and not self.every_step:
-            return enabled[0]
-        try:
-            chosen = self.choose(enabled, me)
-        except BaseException as error:
-            self.crash = error
-            return None
-        if chosen is None:
-            self.ending = self.ending or Ending("pruned")
-        return chosen
+            return STUCK if any(not task.is_device for task in self.live) else DONE
+        return self._endless(me)
 
     def _is_left(self, error: BaseException | None) -> bool:
         """True, with `crash` set, if `error` is what the handler of a signal raised (Ctrl-C, a time limit), or came up
         on its way out of the task. That is nobody's bug, and the steps it comes past, such as a kthread's last, belong
-        to no execution."""
+        to no execution. (The task itself may take some, and nothing comes of it: this is asked where it hands over.)
+        """
         while isinstance(error, (Exception, GeneratorExit, Abandon)):
             error = error.__context__
         if error is not None:
@@ -290,7 +353,7 @@ class ModelRuntime:
             return Ending("soft lockup", f"{task.name} goes on and on and never gives way: {why}", task)
         return Ending("endless", f"still going on after {self.limit} steps", task)
 
-    def _refuse(self) -> None:
+    def _refuse(self) -> NoReturn:
         me = getattr(local, "task", None)
         if isinstance(me, ModelTask) and me.runtime is self and self._stopping:
             self._swallowed += 1

@@ -127,7 +127,7 @@ class ModelTask:
 
     @flags.setter
     def flags(self, value: int) -> None:
-        self.runtime.announce(STORE_STATE, self, value)
+        self.runtime.announce(STORE_STATE, self)  # no state is stored, so there is none to be told
         self._flags = value
 
     @property
@@ -256,8 +256,9 @@ class ModelSpinLock:
             )
         me = runtime.announce(LOCK, self)
         self.owner = me
-        me.held.append(self)
-        if len(me.held) > 1 and runtime.lock_order is not None:
+        held = me.held
+        held.append(self)
+        if len(held) > 1 and runtime.lock_order is not None:
             runtime.lock_order.taken(me, self)
         if probes:
             for probe in probes:
@@ -267,13 +268,12 @@ class ModelSpinLock:
 
     __enter__ = acquire
 
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        self.release()
-
-    def release(self) -> None:
-        me: ModelTask = local.task
-        if self.owner is not me:
-            self.runtime.fail("locking", f"{me.name} releases {self.name}, which it does not hold")
+    def release(self, kind: object = None, error: object = None, traceback: object = None) -> None:
+        runtime = self.runtime
+        me, current_carrier = self.owner, runtime.current_carrier
+        if me is None or current_carrier() is not me.carrier:
+            caller = getattr(local, "task", None)
+            runtime.fail("locking", f"{getattr(caller, 'name', 'nobody')} releases {self.name}, which it does not hold")
             return
         if probes:
             for probe in probes:
@@ -281,8 +281,10 @@ class ModelSpinLock:
         me.held.remove(self)
         self.owner = None
         self.released = me.last_step
-        if self.runtime.observer is not None:
-            self.runtime.observer(me, UNLOCK, self, None)
+        if runtime.observer is not None:
+            runtime.observer(me, UNLOCK, self, None)
+
+    __exit__ = release
 
     def assert_held(self) -> None:
         if self.owner is not self.runtime.running:

@@ -84,7 +84,7 @@ NAMES = (
 def target_name(op: int, target: Any, argument: Any) -> str:
     """What an announced operation is done to, by name; "" if it has none. Touches nothing that may be freed."""
     if op in (READ, WRITE):
-        return f"{type(target).__name__}.{argument}"
+        return f"{type(target).__name__}.{argument}" if argument else getattr(target, "name", "the list of tasks")
     return getattr(target, "name", "")
 
 

@@ -79,3 +79,10 @@ class KernelLog:
 
     def append(self, line: str) -> None:
         self.lines.append(line)
+
+    def read(self, clear: bool = False) -> list[str]:
+        """The lines, oldest first; with `clear` they are gone afterwards."""
+        lines = list(self.lines)
+        if clear:
+            self.lines.clear()
+        return lines

@@ -15,9 +15,9 @@ class Observations:
     `steps`: the calls and looks that are compared, `{by, op, args, ret}`, in the order in which they came back; what
     an actor's call returned stands behind the check that saw it. `order`: works in the order their functions began.
     `inside`: the calls made by works, `{by, work: "W#run", op, args, ret}`. `warns`: the functions that warned, each
-    place once (and the whole line of anything worse). `trace`: `[queue|start|end, work]`; a flush is `<flush>`.
-    `hang`: who waits where, if the scenario could not go on. `failures`: calls that raised an exception although
-    nobody compares what they answer. `answers`: what came back, by number of the step.
+    place once (and the whole line of anything worse). `trace`, if the scenario has one: `[queue|start|end, work]`; a
+    flush is `<flush>`. `hang`: who waits where, if the scenario could not go on. `failures`: calls that raised an
+    exception although nobody compares what they answer. `answers`: what came back, by number of the step.
     """
 
     steps: list[dict[str, Any]] = field(default_factory=list)

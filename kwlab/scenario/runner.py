@@ -16,7 +16,7 @@ from kwlab.scenario.format import Call, Scenario
 from kwlab.scenario.language import HANG
 from kwlab.scenario.looks import look, rescue
 from kwlab.scenario.observations import Observations
-from kwlab.scenario.stage import Actor, Stage, record
+from kwlab.scenario.stage import Actor, Stage, about_to_look, about_to_note, record
 from kwlab.scenario.waiting import Hang, SteppedRuntime, Waiting
 from kwlab.sched import current, wake_up_process
 
@@ -45,6 +45,8 @@ class Player(Waiting):
         self.scenario = scenario
         self.actors: dict[str, Actor] = {}
         self.seen = Observations()
+        # What nobody asks for is not kept: it would tell apart states that are the same.
+        self._asked = {call.operation.name for call in (*scenario.before, *scenario.steps)}
         self.woken: list[Any] = []  # the tasks, in order
 
     def play(self) -> Observations:
@@ -56,6 +58,7 @@ class Player(Waiting):
             for call in self.scenario.before:
                 self._step(call, f"before, step {call.number}")
             if self.scenario.before:
+                about_to_look(self.runtime)
                 for noted in (seen.steps, seen.answers, seen.trace, self.stage.order, self.stage.inside):
                     noted.clear()
                 logged = len(self.runtime.log.lines)
@@ -78,12 +81,17 @@ class Player(Waiting):
         if kind is None or current().runtime is not self.runtime:
             return
         if kind == "waking":
-            self.woken.append(subject)
+            if "check_wakings" in self._asked:
+                about_to_note(self.runtime)
+                self.woken.append(subject)
+            return
+        if self.scenario.trace is None:
             return
         flush = fields["function"] == "kthread_flush_work_fn"
         work = fields["work"]
         address = work if isinstance(work, int) else id(work)  # an address is all that is left of one that ran
         name = "<flush>" if flush else self.stage.name_at(address) or fields["function"]
+        about_to_note(self.runtime)
         self.seen.trace.append([kind, name])
 
     # ------------------------------------------------------------------------------------------------------ the steps
@@ -173,17 +181,18 @@ class Player(Waiting):
             return look(self.stage, name, who)
         if name == "open_gate":
             return work.gate.complete()
-        if name == "kthread_init_work":
-            return self.stage.reinitialise(name, who)
-        if name == "stop_requeueing":
-            work.stopped = True
-            return None
         if name == "started":
             work.starts_awaited += 1
             return self.wait(f"{where}, {call.text}", lambda: work.starts >= work.starts_awaited)
         if name == "ended":
             work.ends_awaited += 1
             return self.wait(f"{where}, {call.text}", lambda: work.ends >= work.ends_awaited)
+        about_to_look(self.runtime)
+        if name == "kthread_init_work":
+            return self.stage.reinitialise(name, who)
+        if name == "stop_requeueing":
+            work.stopped = True
+            return None
         starts, ends = work.starts, work.ends
         checks: dict[str, Callable[[], Any]] = {
             "check_runs": lambda: starts,

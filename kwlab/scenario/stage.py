@@ -16,7 +16,7 @@ from kwlab.sched import Task, current, init_completion, sched_set_fifo, sched_se
 from kwlab.struct import freed, kfree
 from kwlab.timer import msleep
 
-__all__ = ["Actor", "Stage", "StagedWork", "StagedWorker", "Unavailable"]
+__all__ = ["Actor", "Stage", "StagedWork", "StagedWorker", "Unavailable", "about_to_look", "about_to_note"]
 
 
 class Unavailable(Exception):
@@ -57,6 +57,18 @@ class Actor:
     answer: Any = None
     back: bool = False
     reported: bool = False
+
+
+def about_to_look(runtime: Any) -> None:
+    """To be called before the main thread looks at what others may be changing at that moment, or changes that."""
+    if (look := getattr(runtime, "look", None)) is not None:
+        look()
+
+
+def about_to_note(runtime: Any) -> None:
+    """To be called before a task writes into a list that others write into as well: the order counts."""
+    if (common := getattr(runtime, "common", None)) is not None:
+        common()
 
 
 class Stage:
@@ -109,6 +121,7 @@ class Stage:
     def _run_work(self, staged: StagedWork) -> None:
         """The function of every work."""
         me, spec = current(), staged.spec
+        about_to_note(self.runtime)
         staged.starts += 1
         run = staged.starts
         if not spec.quiet:
@@ -122,6 +135,7 @@ class Stage:
             self.doing[me] = f"in {spec.name}, in {call.text}"
             answer = self.perform(call)
             if call.compared:
+                about_to_note(self.runtime)
                 self.inside.append(record(me.name, call, answer) | {"work": f"{spec.name}#{run}"})
         staged.ends += 1
         self.doing.pop(me, None)
@@ -156,6 +170,7 @@ class Stage:
         except Exception as error:
             raised = f"raised {type(error).__name__}: {error}"
             if not call.compared:
+                about_to_note(self.runtime)
                 self.failures.append(f"{call.text} (step {call.number} there): {raised}")
             return raised
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from kwlab.runtime.base import Runtime
 from kwlab.scenario.language import HANG
-from kwlab.scenario.stage import Stage
+from kwlab.scenario.stage import Stage, about_to_look
 from kwlab.sched import task_state_to_char
 
 __all__ = ["Hang", "SteppedRuntime", "Waiting"]
@@ -20,6 +20,9 @@ class SteppedRuntime(Runtime, Protocol):
 
     def settle(self) -> None:
         """Return when every task but the caller sleeps; `TimeoutError` if that does not come about."""
+
+    # A runtime that explores other orders than the one that comes about has two more methods, see
+    # `kwlab.scenario.stage`: ``look()``, ``common()``.
 
 
 class Hang(BaseException):
@@ -58,6 +61,7 @@ class Waiting:
 
     def locks_are_free(self, where: str) -> None:
         """The main thread must not spin on a lock whose holder went to sleep with it."""
+        about_to_look(self.runtime)
         for worker in self.stage.live_workers():
             if worker.item.lock.holder is not None:
                 self.settle()
