@@ -30,7 +30,7 @@ from kwlab.explore.invariants import INVARIANTS
 from kwlab.runtime import interrupts
 from kwlab.runtime.base import local, probes
 
-pytestmark = [pytest.mark.threads, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.threads
 
 DELIVERY_LIMIT = 5.0  # seconds within which a deferred Ctrl-C must arrive
 ONE_IN = {"replay": 37, "record": 111}  # of all bytecodes, where not all are interrupted
@@ -138,10 +138,10 @@ def greenlets() -> set[greenlet]:
     return {one for one in gc.get_objects() if isinstance(one, greenlet) and one} - set(carriers._idle)
 
 
-@pytest.fixture(params=["Python's handler", "kwlab's handler"])
-def _handler(request: pytest.FixtureRequest) -> Iterator[None]:
+@pytest.fixture
+def handler(request: pytest.FixtureRequest) -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    if request.param == "kwlab's handler":
+    if request.param == "kwlab's":
         interrupts.install()
     gc.disable()  # else what it calls is among the bytecodes, now here and now there
     yield
@@ -165,17 +165,20 @@ def interrupt(call: Call, presses: int, one_in: int) -> None:
     assert reached > 0.95 * len(places[::one_in])
 
 
-@pytest.mark.usefixtures("_handler")
+CASES = [("Python's", "replay", 1), ("Python's", "replay", 2), ("Python's", "record", 1), ("kwlab's", "replay", 1)]
+
+
+@pytest.mark.usefixtures("handler")
 @pytest.mark.parametrize("backend", ["greenlet", "thread"])
-@pytest.mark.parametrize(("function", "presses"), [("replay", 1), ("replay", 2), ("record", 1)])
+@pytest.mark.parametrize(("handler", "function", "presses"), CASES, indirect=["handler"])
 def test_ctrl_c_comes_out_and_leaves_nothing(function: str, presses: int, backend: str) -> None:
     interrupt(calling(function, backend), presses, ONE_IN[function])
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_handler")
-@pytest.mark.parametrize("_handler", ["Python's handler"], indirect=True)
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("handler")
 @pytest.mark.parametrize("backend", ["greenlet", "thread"])
-@pytest.mark.parametrize("presses", [1, 2])
-def test_at_every_bytecode_of_a_replay(presses: int, backend: str) -> None:
-    interrupt(calling("replay", backend), presses, 1)
+@pytest.mark.parametrize(("handler", "function", "presses"), CASES[:2], indirect=["handler"])
+def test_at_every_bytecode(function: str, presses: int, backend: str) -> None:
+    interrupt(calling(function, backend), presses, 1)
