@@ -160,8 +160,9 @@ def _suspected(scenario: Scenario, runtime: ModelRuntime, options: Options) -> E
 def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
     """The sentence about the data race that ended `first`, from the same execution once more, slower."""
     patient = again(first)
-    PatientDetector(patient).attach()
-    ending = patient.run(scenario)
+    detector = PatientDetector(patient)
+    detector.attach()
+    ending = patient.run(scenario, lambda ending: detector.close())
     assert first.ending is not None
     return (ending if ending.kind == first.ending.kind else first.ending).sentence
 
