@@ -10,12 +10,13 @@ from kwlab.explore.again import again
 from kwlab.explore.ctrl_c import CtrlC, ctrl_c
 from kwlab.explore.endless import Suspicion, Watch, kept_waiting, recount, watching
 from kwlab.explore.fields import observed_fields
-from kwlab.explore.invariants import Monitor, swapped_back
+from kwlab.explore.invariants import Monitor
 from kwlab.explore.lockdep import LockOrder
 from kwlab.explore.problems import INVERSION, Bug, bug_of
 from kwlab.explore.races import PatientDetector, RaceDetector
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.tso import StoreBuffers
+from kwlab.explore.watched import swapped_back
 from kwlab.runtime.carriers import Batons, Carriers, Greenlets
 from kwlab.runtime.model import Ending, ModelRuntime, Observer
 from kwlab.runtime.model_guard import guarded
