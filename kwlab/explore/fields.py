@@ -120,6 +120,7 @@ def observed_fields() -> Iterator[None]:
             if not _explorations:
                 while _undo:
                     _undo.pop()()
+                expect()
 
 
 def expect(runtime: Any = _NO_RUNTIME) -> None:

@@ -421,7 +421,7 @@ class ModelBits:
         runtime = self.runtime
         me = runtime.announce(TEST_BIT, self, bit)
         value = bool(self.word >> bit & 1)
-        if (epoch := me.epoch) is not None:
+        if self.handed is not None and (epoch := me.epoch) is not None:
             epoch.tested(self, bit)
         if (observer := runtime.observer) is not None:
             observer(me, TEST_BIT, self, value)
