@@ -73,10 +73,6 @@ class Clock:
     def released(self, lock: ModelSpinLock) -> None:
         lock.handed = self.hand_over()
 
-    def stored_state(self, task: ModelTask) -> None:
-        """A task's own business; a wake-up that it has not come back from is undone."""
-        task.epoch.wakers = ()
-
     def woke(self, task: ModelTask) -> None:
         handed = self.hand_over()
         if task.carrier is None:
