@@ -14,6 +14,7 @@ from kwlab.explore.invariants import Monitor, swapped_back
 from kwlab.explore.lockdep import LockOrder
 from kwlab.explore.problems import INVERSION, Bug, bug_of
 from kwlab.explore.races import PatientDetector, RaceDetector
+from kwlab.explore.racy import racy_fields_told
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.tso import StoreBuffers
 from kwlab.runtime.carriers import Batons, Carriers, Greenlets
@@ -202,7 +203,8 @@ def search(
     inverted: list[int] | None = None  # the execution in which locks were first taken in two orders
     started = time.perf_counter()
     more = True
-    with exploring(scenario, options), ctrl_c() as interrupt, _until_interrupted(found):
+    told = racy_fields_told() if getattr(strategy, "reduces", False) else nullcontext()
+    with told, exploring(scenario, options), ctrl_c() as interrupt, _until_interrupted(found):
         while more:
             execution = run_once(scenario, strategy, options)
             found.executions += 1

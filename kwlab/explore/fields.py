@@ -23,10 +23,10 @@ from kwlab.runtime.model_objects import ModelBits, ModelCompletion, ModelSpinLoc
 from kwlab.sched import Bits, Completion, SpinLock
 from kwlab.struct import Struct
 
-__all__ = ["LINKS", "address", "observed_fields"]
+__all__ = ["LINKS", "PLAIN", "address", "all_below", "observed_fields"]
 
 LINKS = "links"  # what the two links of a list head are called together
-_PLAIN = "_plain_"
+PLAIN = "_plain_"  # and a field's name: its slot, while it is observed
 
 _EMBEDDED_TYPES = (SpinLock, Completion, Bits)
 _EMBEDDED_OBJECTS = (ModelSpinLock, ModelCompletion, ModelBits, ThreadSpinLock, ThreadBits)
@@ -109,15 +109,16 @@ def _install() -> None:
 
     Struct.__init_subclass__ = classmethod(observe_new)  # type: ignore[assignment]
     _undo.append(lambda: delattr(Struct, "__init_subclass__"))
-    for cls in _all_below(Struct):
+    for cls in all_below(Struct):
         _observe(cls)
 
 
-def _all_below(cls: type) -> Iterator[type[Struct]]:
+def all_below(cls: type) -> Iterator[type[Struct]]:
+    """All classes below `cls`."""
     below: type[Struct]
     for below in cls.__subclasses__():
         yield below
-        yield from _all_below(below)
+        yield from all_below(below)
 
 
 def _observe(cls: type[Struct]) -> None:
@@ -132,7 +133,7 @@ def _observe(cls: type[Struct]) -> None:
 
 
 def _is_slot(name: str, value: object) -> bool:
-    return isinstance(value, MemberDescriptorType) and not name.startswith(_PLAIN)
+    return isinstance(value, MemberDescriptorType) and not name.startswith(PLAIN)
 
 
 def _is_embedded(cls: type, name: str) -> bool:
@@ -142,7 +143,7 @@ def _is_embedded(cls: type, name: str) -> bool:
 
 
 def _observe_slot(cls: type, name: str, offset: int) -> None:
-    slot, plain = vars(cls)[name], _PLAIN + name
+    slot, plain = vars(cls)[name], PLAIN + name
     _offsets[cls, name] = offset
     # A field's address, as in C: no two fields of living objects share one, since an object is larger than `offset`.
     where, field = ("self", LINKS) if cls is ListHead else (f"id(self) + {offset}", name)
