@@ -71,6 +71,9 @@ __all__ += ["independent"]
 
 READ, ADD, WRITE = range(3)
 
+# The operations that have a detail (see `detail_of`); most steps are others.
+_DETAILED = frozenset((ops.COMPLETE, ops.WAIT, ops.TEST_COMPLETION, ops.STORE_STATE, ops.SET_STATE, ops.DEVICE))
+
 # (key, mode) pairs; None: collides with everything.
 Accesses = tuple[tuple[int, int], ...] | None
 EVERYTHING: Accesses = None
@@ -162,15 +165,15 @@ def independent(one: Accesses, other: Accesses) -> bool:
 def detail_of(task: ModelTask) -> float:
     """What `exchangeable` must know of the announced operation besides its kind; before it is done."""
     op, target = task.op, task.target
+    if op not in _DETAILED:
+        return 0
     if op == ops.COMPLETE:
         return -1 if task.argument == 1 else float(target.count)
     if op == ops.WAIT or op == ops.TEST_COMPLETION:
         return float(target.count)
-    if op == ops.STORE_STATE or op == ops.SET_STATE:
-        return float(target._state == TASK_RUNNING)
     if op == ops.DEVICE:
         return float(comes_last(task))
-    return 0
+    return float(target._state == TASK_RUNNING)
 
 
 def exchangeable(op: int, detail: float, later: int, later_detail: float) -> bool:

@@ -6,6 +6,8 @@ step that leads to the other order; nothing else is tried. (The clock-vector alg
 with the source sets of Abdulla, Aronis, Jonsson and Sagonas, 2014, and sleep sets.)
 """
 
+from functools import partial
+
 from kwlab.explore.dependency import EVERYTHING, accesses_of, detail_of
 from kwlab.explore.happens_before import HappensBefore
 from kwlab.explore.sleep_sets import Node, SleepSets
@@ -36,10 +38,7 @@ class Dpor(SleepSets):
         order, runtime = self._order, task.runtime
         number, op, detail = task.id, task.op, detail_of(task)
         step = len(order)
-
-        def race(earlier: int, past: int) -> None:
-            self._try_before(earlier, number, step, past)
-
+        race = partial(self._try_before, number, step)
         past = order.races(number, order.before(number, task.born), node.accesses, op, detail, race)
         if op == LOCK and task.target.released >= 0:
             past |= order.past[task.target.released]
@@ -51,12 +50,7 @@ class Dpor(SleepSets):
     def _add(self, accesses: tuple[tuple[int, int], ...]) -> None:
         order = self._order
         step = len(order) - 1
-        task = self._nodes[step].chosen
-
-        def race(earlier: int, past: int) -> None:
-            self._try_before(earlier, task, step, past)
-
-        order.amend(accesses, race)
+        order.amend(accesses, partial(self._try_before, self._nodes[step].chosen, step))
 
     def _finish(self, ending: Ending) -> None:
         # What was announced and not done could have been done earlier. If the execution was given up, all who could go
@@ -67,17 +61,15 @@ class Dpor(SleepSets):
         for task in runtime.live:
             if task is ending.task or known >> task.id & 1:
                 continue
-
-            def race(earlier: int, past: int, number: int = task.id) -> None:
-                self._try_before(earlier, number, len(order), past)
-
+            race = partial(self._try_before, task.id, len(order))
             past, accesses = order.before(task.id, task.born), accesses_of(task)
             if task.op <= DEVICE and accesses is not None:
                 accesses = accesses[:1]  # what it waits for; the rest it would touch only if it went on
             order.races(task.id, past, accesses, task.op, detail_of(task), race)
 
-    def _try_before(self, earlier: int, task: int, step: int, past: int) -> None:
-        """`task`'s `step` races with the `earlier` one: try an order in which it comes first, unless one is known.
+    def _try_before(self, task: int, step: int, earlier: int, past: int) -> None:
+        """`task`'s `step`, with its `past`, races with the `earlier` one: try an order in which it comes first, unless
+        one is known.
 
         Such an order begins with any task whose first step behind `earlier` needs nothing else from behind it.
         """

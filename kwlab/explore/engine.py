@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from kwlab.explore.again import again
-from kwlab.explore.ctrl_c import ctrl_c
+from kwlab.explore.ctrl_c import CtrlC, ctrl_c
 from kwlab.explore.endless import Suspicion, Watch, kept_waiting, recount, watching
 from kwlab.explore.fields import observed_fields
 from kwlab.explore.invariants import Monitor, swapped_back
@@ -168,11 +168,15 @@ def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
 
 
 @contextmanager
-def exploring(scenario: Scenario, options: Options) -> Iterator[None]:
-    """Around all executions of `scenario`: what is swapped for the time of an exploration."""
+def exploring(scenario: Scenario, options: Options) -> Iterator[CtrlC]:
+    """Around all executions of `scenario`: what is swapped for the time of an exploration.
+
+    Ctrl-C is taken first and given back last, so that it never leaves half of that behind.
+    """
     outer = options.watch
     options.lock_order = LockOrder()
     with (
+        ctrl_c() as interrupt,
         watching() as watch,
         guarded(getattr(scenario, "__globals__", {})),
         observed_fields() if options.races else nullcontext(),
@@ -180,7 +184,7 @@ def exploring(scenario: Scenario, options: Options) -> Iterator[None]:
     ):
         options.watch = watch
         try:
-            yield
+            yield interrupt
         finally:
             options.watch = outer
 
@@ -204,7 +208,7 @@ def search(
     started = time.perf_counter()
     more = True
     told = racy_fields_told() if getattr(strategy, "reduces", False) else nullcontext()
-    with told, exploring(scenario, options), ctrl_c() as interrupt, _until_interrupted(found):
+    with told, exploring(scenario, options) as interrupt, _until_interrupted(found):
         while more:
             execution = run_once(scenario, strategy, options)
             found.executions += 1

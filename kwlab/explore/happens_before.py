@@ -9,6 +9,7 @@ The steps are a stack: what a new execution shares with the one before is kept.
 """
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable
 
 from kwlab.explore.dependency import ADD, READ, WRITE, Accesses, exchangeable
@@ -21,6 +22,9 @@ __all__ = ["HappensBefore"]
 _History = tuple[int, int, int, int, int]
 _NONE: list[_History] = [(0, 0, 0, -1, READ)]
 
+# Of one step: its task, operation and detail, who could have done one there (a set), and what it touched.
+_Step = tuple[int, int, float, int, Accesses]
+
 # Called with a step and the past of a later one that collides with it and could have come first.
 Race = Callable[[int, int], object]
 
@@ -31,12 +35,8 @@ class HappensBefore:
     def __init__(self) -> None:
         self.past: list[int] = []
         self.steps_of: dict[int, list[int]] = {}  # by task
-        self._task: list[int] = []
-        self._accesses: list[Accesses] = []
-        self._op: list[int] = []
-        self._detail: list[float] = []
-        self._enabled: list[int] = []
-        self._history: dict[int, list[_History]] = {}
+        self._steps: list[_Step] = []
+        self._history: defaultdict[int, list[_History]] = defaultdict(_NONE.copy)
         self._barriers = 0  # the steps that collide with everything
         self._settled = 0  # those of them that waited for all others to sleep
         # By step: the tasks that were TASK_RUNNING before it. Noted only where more than the operations that say so can
@@ -50,11 +50,8 @@ class HappensBefore:
         """Forget all but the first `length` steps."""
         while len(self.past) > length:
             self.past.pop()
-            self._op.pop()
-            self._detail.pop()
-            self._enabled.pop()
-            self.steps_of[self._task.pop()].pop()
-            accesses = self._accesses.pop()
+            task, _, _, _, accesses = self._steps.pop()
+            self.steps_of[task].pop()
             if accesses is None:
                 self._barriers ^= 1 << len(self.past)
                 self._settled &= self._barriers
@@ -110,7 +107,7 @@ class HappensBefore:
         while candidates:
             step = candidates.bit_length() - 1
             candidates ^= 1 << step
-            if self._op[step] == DEVICE and not past >> step & 1:
+            if self._steps[step][1] == DEVICE and not past >> step & 1:
                 past |= self.past[step]
                 race(step, past)
             else:
@@ -130,11 +127,12 @@ class HappensBefore:
                     break
             elif mode != mode2 or mode == WRITE:
                 if op == DEVICE:
-                    possible = bool(self._enabled[step] >> task & 1)
+                    possible = self._could(task, step)
                 elif op == SCHEDULE and self.running:
                     possible = bool(self.running[step] >> task & 1)
                 else:
-                    possible = exchangeable(self._op[step], self._detail[step], op, detail)
+                    _, before, before_detail, _, _ = self._steps[step]
+                    possible = exchangeable(before, before_detail, op, detail)
                 if possible:
                     past |= self.past[step]
                     race(step, past)
@@ -142,16 +140,16 @@ class HappensBefore:
                     enabling |= self.past[step]
         return past | enabling
 
+    def _could(self, task: int, step: int) -> bool:
+        """True if `task` could have done a step where `step` was done."""
+        return bool(self._steps[step][3] >> task & 1)
+
     def push(self, task: int, past: int, accesses: Accesses, op: int, detail: float, enabled: int) -> None:
         """The next step, with its `past` as `races` found it; `enabled`: the set of tasks that could have done one."""
         step = len(self.past)
         self.past.append(past | 1 << step)
-        self._task.append(task)
-        self._op.append(op)
-        self._detail.append(detail)
-        self._enabled.append(enabled)
+        self._steps.append((task, op, detail, enabled, accesses))
         self.steps_of[task].append(step)
-        self._accesses.append(accesses)
         if accesses is None and op == DEVICE and detail:
             self._settled |= 1 << step
         self._note(step, accesses)
@@ -159,10 +157,10 @@ class HappensBefore:
     def amend(self, accesses: tuple[tuple[int, int], ...], race: Race) -> None:
         """The last step turned out to have touched this too."""
         step = len(self.past) - 1
-        before = self._accesses[step]
-        self.past[step] = self.races(self._task[step], self.past[step], accesses, LOCK, 0, race)
+        task, op, detail, enabled, before = self._steps[step]
+        self.past[step] = self.races(task, self.past[step], accesses, LOCK, 0, race)
         if before is not None:
-            self._accesses[step] = before + accesses
+            self._steps[step] = task, op, detail, enabled, before + accesses
             self._note(step, accesses)
 
     def _note(self, step: int, accesses: Accesses) -> None:
@@ -171,7 +169,7 @@ class HappensBefore:
             self._barriers |= bit
             return
         for key, mode in accesses:
-            history = self._history.setdefault(key, [(0, 0, 0, -1, READ)])
+            history = self._history[key]
             write, reads, adds, _, _ = history[-1]
             if mode == READ:
                 history.append((write, reads | bit, adds, step, mode))

@@ -57,6 +57,9 @@ class Ending:
     error: BaseException | None = None
 
 
+DONE, STUCK, PRUNED = Ending("done"), Ending("stuck"), Ending("pruned")
+
+
 class ModelLog(reports.KernelLog):
     """Writing into it and reading it have no scheduling point of their own, but their order counts."""
 
@@ -180,7 +183,8 @@ class ModelRuntime:
         """
         if self.all_tasks:
             raise RuntimeError("a ModelRuntime runs once: make another one")
-        outer = {name: getattr(local, name) for name in ("task", "runtime") if hasattr(local, name)}
+        here = local.__dict__
+        outer = here.copy()
         task = self._new_task(main, "main")
         local.runtime = self
         try:
@@ -193,11 +197,8 @@ class ModelRuntime:
                 inspect(self.ending)
         finally:
             self._abandon_all()
-            for name in ("task", "runtime"):
-                if name in outer:
-                    setattr(local, name, outer[name])
-                elif hasattr(local, name):
-                    delattr(local, name)
+            here.clear()
+            here.update(outer)
             if reports.noted:
                 reports.noted[:] = [entry for entry in reports.noted if getattr(entry[0], "runtime", None) is not self]
         if self.crash is not None:
@@ -226,13 +227,9 @@ class ModelRuntime:
             if self.ending is not None and self.ending.task is task and self.ended_at is None:
                 self.ended_at = error.__traceback__
             return None
-        except Exception as error:
-            if not self._stopping:
-                self._end(Ending("error", f"{task.name}: {described(error)}", task, error))
-            return None
         except BaseException as error:
-            # Ctrl-C and its like are nobody's bug: they leave through the hub.
-            self.crash = error
+            if not self._is_left(error) and not self._stopping:
+                self._end(Ending("error", f"{task.name}: {described(error)}", task, error))
             return None
         if self._stopping:
             return None
@@ -265,7 +262,7 @@ class ModelRuntime:
         me.argument = argument
         following = self._next(me)
         if following is not me:
-            if exception() is not None and self._is_left():
+            if exception() is not None and self._is_left(exception()):
                 following = None
             self.running = following
             hand_over = self._hand_over
@@ -277,11 +274,12 @@ class ModelRuntime:
         schedule = self.schedule
         step = len(schedule)
         if step < self._decided:
+            tasks = self.all_tasks
             number = self._planned[step]
-            if number >= len(self.all_tasks) or self.all_tasks[number].op != self.operations[step]:
+            if number >= len(tasks) or tasks[number].op != self.operations[step]:
                 self.ending = self._diverged(step)
                 return None
-            following = self.all_tasks[number]
+            following = tasks[number]
         else:
             # Here and not in a function of its own: this is asked at every step.
             enabled = []
@@ -311,7 +309,7 @@ class ModelRuntime:
                     self.crash = error
                     return None
                 if chosen is None:
-                    self.ending = self.ending or Ending("pruned")
+                    self.ending = self.ending or PRUNED
                     return None
                 following = chosen
             else:
@@ -325,18 +323,19 @@ class ModelRuntime:
     def _over(self, enabled: list[ModelTask], me: ModelTask) -> Ending:
         """The ending where nobody can go on, or the step limit is reached."""
         if not enabled:
-            return Ending("stuck" if any(not task.is_device for task in self.live) else "done")
+            return STUCK if any(not task.is_device for task in self.live) else DONE
         return self._endless(me)
 
-    def _is_left(self) -> bool:
-        """True, with `crash` set, if the handler of a signal raised (Ctrl-C, a time limit): on its way out of the task
-        that comes past steps, such as a kthread's last, which belong to no execution. The task itself may take some,
-        and nothing comes of it, so this is asked only where it would hand over."""
-        under_way = exception()
-        if isinstance(under_way, Exception):
-            return False
-        self.crash = under_way
-        return True
+    def _is_left(self, error: BaseException | None) -> bool:
+        """True, with `crash` set, if `error` is what the handler of a signal raised (Ctrl-C, a time limit), or came up
+        on its way out of the task. That is nobody's bug, and the steps it comes past, such as a kthread's last, belong
+        to no execution. (The task itself may take some, and nothing comes of it: this is asked where it hands over.)
+        """
+        while isinstance(error, (Exception, GeneratorExit, Abandon)):
+            error = error.__context__
+        if error is not None:
+            self.crash = error
+        return error is not None
 
     def _endless(self, task: ModelTask) -> Ending:
         """The step limit is reached. Who took all of the second half without a pause keeps the others waiting."""
@@ -376,7 +375,8 @@ class ModelRuntime:
             return
         if self.running is None or getattr(local, "task", None) is not self.running:
             self._refuse()
-        self._end(Ending(kind, sentence, self.running, error))
+        left = self._is_left(exception())
+        self._end(Ending("interrupted") if left else Ending(kind, sentence, self.running, error))
         raise Abandon
 
     def _end(self, ending: Ending) -> None:
@@ -490,8 +490,7 @@ class ModelRuntime:
     def oops(self, message: str, error: BaseException) -> None:
         if isinstance(error, Abandon):
             raise error
-        if not isinstance(error, Exception):
-            self.crash = error
+        if self._is_left(error):
             self._end(Ending("interrupted"))
             raise Abandon
         self.printk(f"{message}: {described(error)}")
