@@ -208,7 +208,7 @@ def search(
     started = time.perf_counter()
     more = True
     told = racy_fields_told() if getattr(strategy, "reduces", False) else nullcontext()
-    with told, exploring(scenario, options) as interrupt, _until_interrupted(found):
+    with exploring(scenario, options) as interrupt, told, _until_interrupted(found):
         while more:
             execution = run_once(scenario, strategy, options)
             found.executions += 1
