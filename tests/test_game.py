@@ -1,5 +1,6 @@
 """Being the scheduler, without a widget: where the game stops, what wins, and how short the answers are."""
 
+import signal
 import warnings
 
 import loops
@@ -324,3 +325,24 @@ def test_the_clicks_reach_every_kind_of_bug_that_all_interleavings_have() -> Non
 
 def test_every_kind_of_bug_is_explained() -> None:
     assert set(KINDS) <= set(MEANINGS), "say in kwlab/explore/meanings.py what the new kind means"
+
+
+def test_ctrl_c_ends_a_move_and_the_game_stands_where_it_was() -> None:
+    presses: list[int] = []
+
+    def scenario() -> None:
+        while presses:
+            signal.raise_signal(presses.pop())
+        join(*[kthread_run(lambda data: None, None, "client-%d", number) for number in range(2)])
+
+    game = Game(scenario)
+    before = game.position
+    presses.append(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        game.choose(1)
+    assert (game.position, game.clicks) == (before, [])
+    game.choose(1)
+    assert game.clicks == [1]
+    presses.append(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        Game(scenario)

@@ -1,9 +1,11 @@
 """The model runtime: the ordinary source under a controlled scheduler, and nothing but the scheduler decides."""
 
 import random
+import signal
 import threading
 import time
-from collections.abc import Callable
+from _thread import allocate_lock
+from collections.abc import Callable, Iterator
 from time import monotonic
 
 import pytest
@@ -58,6 +60,8 @@ from kwlab.explore.merging import Merging
 from kwlab.explore.strategy import Strategy
 from kwlab.runtime.model import ForeignThreadError
 from kwlab.runtime.model_guard import UncontrolledError
+from kwlab.runtime.model_objects import ModelTask
+from kwlab.runtime.model_ops import EXIT
 from kwlab.worker import KTW_FREEZABLE
 
 
@@ -661,3 +665,101 @@ def test_what_ends_a_search_from_outside_comes_out_as_itself(
         search(scenario, strategy(), Options())
     rounds = -(10**6)
     assert replay(scenario, ()).bug is None, "the pool of tasks is as it was"
+
+
+@pytest.mark.parametrize("backend", ["greenlet", "thread"])
+def test_what_comes_up_on_its_way_out_is_no_bug(backend: str) -> None:
+    def of_main() -> None:
+        try:
+            raise TimeIsOver
+        finally:
+            raise AssertionError("it was not done")
+
+    def of_a_kthread() -> None:
+        join(kthread_run(lambda data: of_main(), None, "client"))
+
+    def of_the_kernel() -> None:
+        with raw_spin_lock_init("lock"):
+            try:
+                raise TimeIsOver
+            finally:
+                msleep(1)
+
+    for scenario in (of_main, of_a_kthread, of_the_kernel):
+        with pytest.raises(TimeIsOver):
+            replay(scenario, (), Options(backend=backend))
+
+
+@pytest.mark.parametrize("backend", ["greenlet", "thread"])
+def test_the_end_of_a_generator_is_none_of_the_execution(backend: str) -> None:
+    def scenario() -> None:
+        lock = raw_spin_lock_init("lock")
+
+        def items() -> Iterator[int]:
+            try:
+                yield 1
+            finally:
+                with lock:
+                    pass
+
+        def client(data: object) -> None:
+            one = items()
+            next(one)
+            one.close()
+
+        join(*[kthread_run(client, None, "client-%d", number) for number in range(2)])
+
+    assert check(scenario, options=Options(backend=backend)).guarantee == "all interleavings"
+
+
+@pytest.mark.parametrize("when", [1, 2, 3])
+def test_what_a_handler_raises_outside_of_all_tasks_spoils_no_carrier(when: int) -> None:
+    lives = 0
+
+    def observer(task: ModelTask, op: int, target: object, result: object) -> None:
+        nonlocal lives
+        lives += op == EXIT
+        if op == EXIT and lives == when:
+            raise TimeIsOver
+
+    def scenario() -> None:
+        join(*[kthread_run(lambda data: None, None, "client-%d", number) for number in range(2)])
+
+    with pytest.raises(TimeIsOver):
+        replay(scenario, (), Options(observer=observer))
+    assert replay(scenario, ()).bug is None
+
+
+@pytest.mark.threads
+@pytest.mark.parametrize("when", range(1, 7))
+def test_a_handler_that_raises_while_a_thread_carries_on(when: int) -> None:
+    """It runs in the main thread, which waits there for the end of the execution."""
+    rounds = 0
+    heard = allocate_lock()  # a real one, which a scenario could not ask for
+
+    def handler(signum: int, frame: object) -> None:
+        heard.release()
+        raise TimeIsOver
+
+    def scenario() -> None:
+        lock = raw_spin_lock_init("lock")
+
+        def client(data: object) -> None:
+            nonlocal rounds
+            for _ in range(3):
+                with lock:
+                    rounds += 1
+                    if rounds == when:
+                        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+                        assert heard.acquire(timeout=10)
+
+        join(*[kthread_run(client, None, "client-%d", number) for number in range(2)])
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    heard.acquire()
+    try:
+        with pytest.raises(TimeIsOver):
+            replay(scenario, (), Options(backend="thread"))
+        assert replay(scenario, (), Options(backend="thread")).bug is None
+    finally:
+        signal.signal(signal.SIGUSR1, before)

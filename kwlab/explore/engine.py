@@ -7,15 +7,16 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from kwlab.explore.again import again
-from kwlab.explore.ctrl_c import ctrl_c
+from kwlab.explore.ctrl_c import CtrlC, ctrl_c
 from kwlab.explore.endless import Suspicion, Watch, kept_waiting, recount, watching
 from kwlab.explore.fields import observed_fields
-from kwlab.explore.invariants import Monitor, swapped_back
+from kwlab.explore.invariants import Monitor
 from kwlab.explore.lockdep import LockOrder
 from kwlab.explore.problems import INVERSION, Bug, bug_of
 from kwlab.explore.races import PatientDetector, RaceDetector
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.tso import StoreBuffers
+from kwlab.explore.watched import swapped_back
 from kwlab.runtime.carriers import Batons, Carriers, Greenlets
 from kwlab.runtime.model import Ending, ModelRuntime, Observer
 from kwlab.runtime.model_guard import guarded
@@ -160,18 +161,23 @@ def _suspected(scenario: Scenario, runtime: ModelRuntime, options: Options) -> E
 def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
     """The sentence about the data race that ended `first`, from the same execution once more, slower."""
     patient = again(first)
-    PatientDetector(patient).attach()
-    ending = patient.run(scenario)
+    detector = PatientDetector(patient)
+    detector.attach()
+    ending = patient.run(scenario, lambda ending: detector.close())
     assert first.ending is not None
     return (ending if ending.kind == first.ending.kind else first.ending).sentence
 
 
 @contextmanager
-def exploring(scenario: Scenario, options: Options) -> Iterator[None]:
-    """Around all executions of `scenario`: what is swapped for the time of an exploration."""
+def exploring(scenario: Scenario, options: Options) -> Iterator[CtrlC]:
+    """Around all executions of `scenario`: what is swapped for the time of an exploration.
+
+    Ctrl-C is taken first and given back last, so that it never leaves half of that behind.
+    """
     outer = options.watch
     options.lock_order = LockOrder()
     with (
+        ctrl_c() as interrupt,
         watching() as watch,
         guarded(getattr(scenario, "__globals__", {})),
         observed_fields() if options.races else nullcontext(),
@@ -179,7 +185,7 @@ def exploring(scenario: Scenario, options: Options) -> Iterator[None]:
     ):
         options.watch = watch
         try:
-            yield
+            yield interrupt
         finally:
             options.watch = outer
 
@@ -202,7 +208,7 @@ def search(
     inverted: list[int] | None = None  # the execution in which locks were first taken in two orders
     started = time.perf_counter()
     more = True
-    with exploring(scenario, options), ctrl_c() as interrupt, _until_interrupted(found):
+    with exploring(scenario, options) as interrupt, _until_interrupted(found):
         while more:
             execution = run_once(scenario, strategy, options)
             found.executions += 1

@@ -42,8 +42,9 @@ class Game:
         self.scenario = scenario
         self.options = options or Options(limit=LIMIT)
         self.clicks: list[int] = []
-        with exploring(scenario, self.options):
+        with exploring(scenario, self.options) as interrupt:
             self._path = [self._go_on(self._look(()), None)]
+        interrupt.deliver()
 
     def fresh(self) -> "Game":
         """Another game on the same scenario, at the beginning."""
@@ -91,9 +92,12 @@ class Game:
 
     def after(self, at: Position, task: int, single: bool = False) -> Position:
         """Where the choice of `task` leads, from any position `at`."""
-        with exploring(self.scenario, self.options):
+        with exploring(self.scenario, self.options) as interrupt:
             following = self._look((*at.schedule, task))
-            return following if single else self._go_on(following, task)
+            if not single:
+                following = self._go_on(following, task)
+        interrupt.deliver()
+        return following
 
     def _go_on(self, at: Position, task: int | None) -> Position:
         """From `at`, where `task` ran last, to where the choice matters, or `FAR` steps on."""

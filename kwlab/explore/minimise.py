@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from kwlab.explore.ctrl_c import CtrlC, ctrl_c
+from kwlab.explore.ctrl_c import CtrlC
 from kwlab.explore.depth_first import DepthFirst
 from kwlab.explore.engine import Execution, Options, Scenario, Search, exploring, run_once, search
 from kwlab.explore.problems import Bug
@@ -40,7 +40,7 @@ def minimise(
     not lead to that kind of bug: one that no single execution shows.
     """
     options = options or Options()
-    with exploring(scenario, options), ctrl_c() as interrupt:
+    with exploring(scenario, options) as interrupt:
         return _Minimiser(scenario, bug, options, budget, interrupt).minimise(schedule)
 
 

@@ -85,8 +85,9 @@ def replay(scenario: Scenario, schedule: str | Sequence[int], options: Options |
     """
     strategy = Follow(Schedule.read(schedule))
     options = options or Options()
-    with exploring(scenario, options):
+    with exploring(scenario, options) as interrupt:
         execution = run_once(scenario, strategy, options)
+    interrupt.deliver()
     strategy.verify(execution.schedule)
     if execution.bug is None and options.lock_order.inversion and INVERSION not in options.allow:
         execution.bug = Bug(INVERSION, options.lock_order.inversion)

@@ -36,8 +36,10 @@ def record(
     """
     options = options or Options()
     recorder = _Recorder(scenario, Schedule.read(schedule or ()), options, stop)
-    with exploring(scenario, options):
-        return recorder.run()
+    with exploring(scenario, options) as interrupt:
+        trace = recorder.run()
+    interrupt.deliver()
+    return trace
 
 
 def scenario_name(scenario: Scenario) -> str:

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 from greenlet import getcurrent, greenlet
 
 from kwlab.runtime.base import local
-from kwlab.runtime.interrupts import interruptible
 
 __all__ = ["Abandon", "Batons", "Carriers", "Greenlets"]
+
+GLANCE = 0.01  # seconds between two looks of a hub that was interrupted
 
 
 class Abandon(BaseException):
@@ -56,11 +57,16 @@ class Greenlets:
 
     def run(self, task: Any) -> None:
         self._hub = getcurrent()
-        self._start(task)
+        try:
+            self._start(task)
+        except BaseException:
+            # A signal's handler raised in here, not in a task: which of them are still good, nobody knows.
+            self._idle.clear()
+            raise
 
     def _start(self, task: Any) -> None:
         self._local["task"] = task
-        task.carrier = carrier = self._idle.pop() if self._idle else greenlet(self._loop)
+        task.carrier = carrier = self._idle.pop() if self._idle else greenlet(self._loop, self._hub)
         carrier.switch(task)
 
     def hand_over(self, me: Any, following: Any) -> None:
@@ -74,7 +80,6 @@ class Greenlets:
             self._local["task"] = following
             carrier.switch()
 
-    @interruptible
     def _loop(self, task: Any) -> None:
         me = getcurrent()
         while True:
@@ -94,7 +99,10 @@ class Greenlets:
     def abandon(self, task: Any) -> None:
         carrier = task.carrier
         local.task = task
-        carrier.throw(Abandon)
+        try:
+            carrier.throw(Abandon)
+        except Abandon:
+            task.carrier = None  # nothing of the task is on it: it was about to begin, or has ended
         if task.carrier is not None:
             self._left.append(carrier)
 
@@ -134,13 +142,19 @@ class Batons:
     def __init__(self) -> None:
         self.idle: list[_Thread] = []
         self._left: list[_Thread] = []
+        self._back = False  # whether the hub has its baton, or is about to get it
+        self._renew()
+
+    def _renew(self) -> None:
         self._hub = allocate_lock()
         self._hub.acquire()
 
     def pass_to(self, task: Any) -> None:
         """Let `task` (None: the hub) run; the caller must wait for its own baton right after."""
         if task is None:
-            self._hub.release()
+            hub = self._hub
+            self._back = True
+            hub.release()
             return
         carrier = task.carrier
         if carrier is None:
@@ -149,8 +163,24 @@ class Batons:
         carrier.baton.release()
 
     def run(self, task: Any) -> None:
+        self._back = False
         self.pass_to(task)
-        self._hub.acquire()
+        self._wait()
+
+    def _wait(self) -> None:
+        """As the hub, until somebody hands over to it."""
+        try:
+            self._hub.acquire()
+        except BaseException:
+            # A signal's handler raised. The task that runs knows nothing of it, and nobody may touch the others before
+            # it is over; nor is known whether the baton was taken.
+            while not self._back:
+                try:
+                    self._hub.acquire(timeout=GLANCE)
+                except BaseException:
+                    continue
+            self._renew()
+            raise
 
     def hand_over(self, me: Any, following: Any) -> None:
         carrier = me.carrier
@@ -165,8 +195,9 @@ class Batons:
     def abandon(self, task: Any) -> None:
         carrier = task.carrier
         carrier.abandoned = True
+        self._back = False
         carrier.baton.release()
-        self._hub.acquire()
+        self._wait()
         if task.carrier is not None:
             self._left.append(carrier)
 

@@ -227,13 +227,9 @@ class ModelRuntime:
             if self.ending is not None and self.ending.task is task and self.ended_at is None:
                 self.ended_at = error.__traceback__
             return None
-        except Exception as error:
-            if not self._stopping:
-                self._end(Ending("error", f"{task.name}: {described(error)}", task, error))
-            return None
         except BaseException as error:
-            # Ctrl-C and its like are nobody's bug: they leave through the hub.
-            self.crash = error
+            if not self._is_left(error) and not self._stopping:
+                self._end(Ending("error", f"{task.name}: {described(error)}", task, error))
             return None
         if self._stopping:
             return None
@@ -266,7 +262,7 @@ class ModelRuntime:
         me.argument = argument
         following = self._next(me)
         if following is not me:
-            if exception() is not None and self._is_left():
+            if exception() is not None and self._is_left(exception()):
                 following = None
             self.running = following
             hand_over = self._hand_over
@@ -330,15 +326,16 @@ class ModelRuntime:
             return STUCK if any(not task.is_device for task in self.live) else DONE
         return self._endless(me)
 
-    def _is_left(self) -> bool:
-        """True, with `crash` set, if the handler of a signal raised (Ctrl-C, a time limit): on its way out of the task
-        that comes past steps, such as a kthread's last, which belong to no execution. The task itself may take some,
-        and nothing comes of it, so this is asked only where it would hand over."""
-        under_way = exception()
-        if isinstance(under_way, Exception):
-            return False
-        self.crash = under_way
-        return True
+    def _is_left(self, error: BaseException | None) -> bool:
+        """True, with `crash` set, if `error` is what the handler of a signal raised (Ctrl-C, a time limit), or came up
+        on its way out of the task. That is nobody's bug, and the steps it comes past, such as a kthread's last, belong
+        to no execution. (The task itself may take some, and nothing comes of it: this is asked where it hands over.)
+        """
+        while isinstance(error, (Exception, GeneratorExit, Abandon)):
+            error = error.__context__
+        if error is not None:
+            self.crash = error
+        return error is not None
 
     def _endless(self, task: ModelTask) -> Ending:
         """The step limit is reached. Who took all of the second half without a pause keeps the others waiting."""
@@ -378,7 +375,8 @@ class ModelRuntime:
             return
         if self.running is None or getattr(local, "task", None) is not self.running:
             self._refuse()
-        self._end(Ending(kind, sentence, self.running, error))
+        left = self._is_left(exception())
+        self._end(Ending("interrupted") if left else Ending(kind, sentence, self.running, error))
         raise Abandon
 
     def _end(self, ending: Ending) -> None:
@@ -489,8 +487,7 @@ class ModelRuntime:
     def oops(self, message: str, error: BaseException) -> None:
         if isinstance(error, Abandon):
             raise error
-        if not isinstance(error, Exception):
-            self.crash = error
+        if self._is_left(error):
             self._end(Ending("interrupted"))
             raise Abandon
         self.printk(f"{message}: {described(error)}")
