@@ -10,13 +10,14 @@ from kwlab.explore.again import again
 from kwlab.explore.ctrl_c import CtrlC, ctrl_c
 from kwlab.explore.endless import Suspicion, Watch, kept_waiting, recount, watching
 from kwlab.explore.fields import observed_fields
-from kwlab.explore.invariants import Monitor, swapped_back
+from kwlab.explore.invariants import Monitor
 from kwlab.explore.lockdep import LockOrder
 from kwlab.explore.problems import INVERSION, Bug, bug_of
 from kwlab.explore.races import PatientDetector, RaceDetector
 from kwlab.explore.racy import racy_fields_told
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.tso import StoreBuffers
+from kwlab.explore.watched import swapped_back
 from kwlab.runtime.carriers import Batons, Carriers, Greenlets
 from kwlab.runtime.model import Ending, ModelRuntime, Observer
 from kwlab.runtime.model_guard import guarded
@@ -161,8 +162,9 @@ def _suspected(scenario: Scenario, runtime: ModelRuntime, options: Options) -> E
 def _with_sites(scenario: Scenario, first: ModelRuntime) -> str:
     """The sentence about the data race that ended `first`, from the same execution once more, slower."""
     patient = again(first)
-    PatientDetector(patient).attach()
-    ending = patient.run(scenario)
+    detector = PatientDetector(patient)
+    detector.attach()
+    ending = patient.run(scenario, lambda ending: detector.close())
     assert first.ending is not None
     return (ending if ending.kind == first.ending.kind else first.ending).sentence
 
