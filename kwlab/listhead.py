@@ -38,7 +38,7 @@ class ListHead(Struct):
     prev: Any
 
     def __init__(self) -> None:
-        self._container = None
+        self._container = self._shadow = None
         self.next = self.prev = None
 
     def __repr__(self) -> str:

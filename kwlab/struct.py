@@ -10,6 +10,7 @@ Three things a kernel programmer leans on and Python does not have:
 """
 
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar, get_type_hints
 
@@ -28,13 +29,15 @@ class Struct:
     (its ``__data_racy`` qualifier): a race detector leaves them alone.
     """
 
-    __slots__ = ("_container",)
+    __slots__ = ("_container", "_shadow")
+    ABOUT_THE_PAST = ("_shadow",)  # no part of the state
     DATA_RACY: frozenset[str] = frozenset()
 
     _container: Any
+    _shadow: Any  # what a race detector keeps of the fields, as the shadow memory of KMSAN
 
     def __init__(self) -> None:
-        self._container = None
+        self._container = self._shadow = None
         for name, kind in _members(type(self)).items():
             if isinstance(kind, type) and issubclass(kind, Struct):
                 embed(self, name, kind())
@@ -45,7 +48,8 @@ class Struct:
 def _members(cls: type) -> dict[str, Any]:
     cached: dict[str, Any] | None = cls.__dict__.get("_member_types")
     if cached is None:
-        cached = {name: kind for name, kind in get_type_hints(cls).items() if name not in ("_container", "DATA_RACY")}
+        hints = get_type_hints(cls).items()
+        cached = {name: kind for name, kind in hints if name not in ("_container", "_shadow", "DATA_RACY")}
         cls._member_types = cached  # type: ignore[attr-defined]
     return cached
 
@@ -88,6 +92,8 @@ class _Grave:
 
 
 _poison_classes: dict[type, type] = {}
+# Called with every struct that is about to be poisoned: nobody, unless one explores.
+poisoning: list[Callable[["Struct"], object]] = []
 
 
 def kfree(struct: Struct) -> None:
@@ -119,6 +125,8 @@ def poison(struct: Struct, fate: str, error: type[Exception]) -> None:
         member = getattr(struct, name, None)
         if isinstance(member, Struct) and not freed(member) and member._container is struct:
             poison(member, fate, error)
+    for tell in poisoning:
+        tell(struct)
     cls = type(struct)
     if cls not in _poison_classes:
         _poison_classes[cls] = type(

@@ -62,7 +62,7 @@ class TimerList(Struct):
     flags: int
 
     def __init__(self) -> None:
-        self._container = None
+        self._container = self._shadow = None
         self.base = self.function = None
         self.expires = self.flags = 0
 

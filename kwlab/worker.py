@@ -128,7 +128,7 @@ class KthreadWorker(Struct):
     on_deadlock: str
 
     def __init__(self) -> None:
-        self._container = None
+        self._container = self._shadow = None
         self.flags = 0
         self.lock = cast(SpinLock, _NeverInitialised())
         embed(self, "work_list", ListHead())
@@ -163,7 +163,7 @@ class KthreadWork(Struct):
     canceling: int  # how many cancels are under way; above 0 nobody can queue it
 
     def __init__(self) -> None:
-        self._container = None
+        self._container = self._shadow = None
         node = ListHead()
         node._container = self
         self.node = node
@@ -184,7 +184,7 @@ class KthreadDelayedWork(Struct):
     timer: TimerList
 
     def __init__(self) -> None:
-        self._container = None
+        self._container = self._shadow = None
         embed(self, "work", KthreadWork())
         embed(self, "timer", TimerList())
 
@@ -198,7 +198,7 @@ class _KthreadFlushWork(Struct):
     done: Completion
 
     def __init__(self) -> None:
-        self._container = None
+        self._container = self._shadow = None
         embed(self, "work", KthreadWork())
         self.done = init_completion("flush")
         kthread_init_work(self.work, kthread_flush_work_fn)

@@ -135,7 +135,7 @@ class WorkqueueStruct(Struct):
     worklist: ListHead  # pending works, first in first out
 
     def __init__(self) -> None:
-        self._container = None
+        self._container = self._shadow = None
         self.name, self.flags, self.max_active = "", 0, 0
         embed(self, "worklist", ListHead())
         self.running: dict[WorkStruct, _Run] = {}
@@ -161,7 +161,7 @@ class WorkStruct(Struct):
     entry: ListHead
 
     def __init__(self) -> None:
-        self._container = None
+        self._container = self._shadow = None
         embed(self, "entry", ListHead())
         self.func: Any = None
         self.pending = False
@@ -183,7 +183,7 @@ class DelayedWork(Struct):
     armed: bool  # pending because of the timer, and not on a list yet
 
     def __init__(self) -> None:
-        self._container = None
+        self._container = self._shadow = None
         embed(self, "work", WorkStruct())
         embed(self, "timer", TimerList())
         self.armed = False

@@ -14,9 +14,10 @@ from types import CodeType
 from typing import Any
 
 from kwlab.explore.engine import Execution, Options, Search, search
-from kwlab.explore.fields import observed_fields
-from kwlab.explore.races import Clock, RaceDetector, Stamp
+from kwlab.explore.fields import NOBODY, OWNER, observed_fields
+from kwlab.explore.races import RaceDetector
 from kwlab.explore.strategy import Strategy
+from kwlab.explore.vector_clock import Clock, Stamp
 from kwlab.runtime.model import ModelRuntime
 
 __all__ = ["Program", "outcomes_of", "races_of", "racy_program", "random_program", "settling_program", "smallest"]
@@ -413,6 +414,14 @@ class _EveryAccess(Clock):
     __slots__ = ()
     detector: "EveryRace"
 
+    def __init__(self, detector: RaceDetector, number: int, before: list[int]) -> None:
+        super().__init__(detector, number, before)
+        self.first = self._first
+
+    def _first(self, cell: list[Any], struct: Any, field: str, how: str) -> None:
+        cell[OWNER] = NOBODY  # and it stays so: the clock hears of every access
+        self.detector.access(self, field, how)
+
     def read(self, cell: list[Any], struct: Any, field: str) -> None:
         self.detector.access(self, field, "reads")
 
@@ -423,13 +432,6 @@ class _EveryAccess(Clock):
         self.detector.access(self, field, f"{how}, marked")
 
 
-class _Forgetful(dict[Any, Any]):
-    """Cells in which nothing is ever found, so that the clock hears of every access."""
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        return [None, None, None, None]
-
-
 class EveryRace(RaceDetector):
     """Collects all pairs of accesses that race in an execution; it goes on."""
 
@@ -437,7 +439,6 @@ class EveryRace(RaceDetector):
 
     def __init__(self, runtime: ModelRuntime) -> None:
         super().__init__(runtime)
-        self.cells = _Forgetful()
         self.found: set[Race] = set()
         self._before: dict[str, list[tuple[str, Stamp]]] = {}
 

@@ -1,5 +1,6 @@
 """The race detector: what puts two accesses in order, what is reported, and that nobody else notices it."""
 
+import _thread
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from kwlab import (
     DEFINE_KTHREAD_WORK,
     READ_ONCE,
     TASK_INTERRUPTIBLE,
+    TASK_RUNNING,
     WRITE_ONCE,
     KthreadWork,
     KthreadWorker,
@@ -34,6 +36,8 @@ from kwlab import (
 )
 from kwlab.explore import Options, Verdict, check, join, record, replay
 from kwlab.explore.depth_first import DepthFirst
+from kwlab.explore.engine import search
+from kwlab.explore.random_walk import Random
 from kwlab.museum import EXHIBITS, Edit, make_variant
 
 
@@ -293,6 +297,249 @@ def test_what_is_embedded_is_an_address() -> None:
         join(kthread_run(body, None, "one"), kthread_run(body, None, "two"))
 
     assert check(scenario, races=True, executions=ENOUGH).ok
+
+
+class Derived(Slotted):
+    __slots__ = ("more",)
+    more: int
+
+
+class Entry(ListHead):
+    """More than a list head."""
+
+    __slots__ = ("value",)
+    value: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = 0
+
+
+class Attributes(Slotted):
+    """A slot, inherited, and a dictionary."""
+
+    other: int
+
+
+class OwnConstructor(Struct):
+    """Does not call that of `Struct`."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self._container = None
+        self.value = 0
+
+
+def setting(field: str) -> Body:
+    return lambda box: setattr(box, field, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "first", "second"),
+    [(Derived, "value", "more"), (Entry, "next", "value"), (Entry, "prev", "value"), (Attributes, "value", "other")],
+)
+def test_every_field_is_one_of_its_own(make: type[Struct], first: str, second: str) -> None:
+    assert two(setting(first), setting(second), make).ok
+    for field in (first, second):
+        verdict = two(setting(field), setting(field), make)
+        assert verdict.bug is not None
+        assert verdict.bug.kind == "data race"
+
+
+def test_the_two_links_of_a_list_head_are_one_field() -> None:
+    for make in (ListHead, Entry):
+        verdict = two(setting("next"), setting("prev"), make)
+        assert verdict.bug is not None
+        assert verdict.bug.sentence.startswith(f"{make.__name__}: one writes it")
+
+
+def test_a_struct_needs_not_call_the_constructor_of_its_base() -> None:
+    assert two(read, read, OwnConstructor).ok
+    assert not two(read, write, OwnConstructor).ok
+
+
+@pytest.mark.parametrize("make", [Box, Slotted, OwnConstructor])
+def test_a_struct_that_outlives_executions_brings_nothing_along(make: type[Struct]) -> None:
+    box = make()
+
+    def in_turn() -> None:
+        task = kthread_create(lambda _: write(box), None, "late")
+        write(box)
+        wake_up_process(task)
+        join(task)
+        read(box)
+
+    def at_once() -> None:
+        join(kthread_run(lambda _: write(box), None, "one"), kthread_run(lambda _: write(box), None, "two"))
+
+    for _ in range(2):
+        assert check(in_turn, races=True, executions=ENOUGH).ok
+        assert not check(at_once, races=True, executions=ENOUGH).ok
+    assert box._shadow is None, "nothing is kept of an execution that is over"
+
+
+def test_a_task_that_follows_all_the_others_is_not_asked_again_until_another_comes() -> None:
+    def scenario() -> None:
+        box, lock, done = Slotted(), raw_spin_lock_init("lock"), init_completion("done")
+
+        def second(_: object) -> None:
+            wait_for_completion(done)
+            read(box)
+            write(box)
+            with lock:  # hands over what comes before it, and not what comes after
+                pass
+            write(box)
+
+        def third(_: object) -> None:
+            wait_for_completion(done)
+            with lock:
+                pass
+            read(box)
+
+        tasks = kthread_run(second, None, "second"), kthread_run(third, None, "third")
+        write(box)
+        complete(done)
+        complete(done)
+        join(*tasks)
+
+    bug = search(scenario, DepthFirst(), Options(races=True), executions=1).bug
+    assert bug is not None
+    assert "Slotted.value: second writes it in write(), " in bug.sentence
+    assert "third reads it in read(), " in bug.sentence
+
+
+def test_what_a_task_does_after_it_owned_a_field_alone() -> None:
+    """Every execution shows the race, also where the other comes in the middle, or was there first."""
+
+    def look_and_write(box: Struct) -> None:
+        read(box)
+        set_current_state(TASK_RUNNING)  # a step that hands nothing over
+        write(box)
+
+    def twice(access: Body) -> Body:
+        return lambda box: (access(box), set_current_state(TASK_RUNNING), access(box))
+
+    for access in (read, write, lambda box: READ_ONCE(box, "value"), lambda box: WRITE_ONCE(box, "value", 2)):
+        for make in (Box, Slotted):
+
+            def scenario(access: Body = access, make: type[Struct] = make) -> None:
+                box = make()
+                join(
+                    kthread_run(lambda _: look_and_write(box), None, "one"),
+                    kthread_run(lambda _: twice(access)(box) and 0, None, "two"),
+                )
+
+            ends: list[str] = []
+            search(
+                scenario,
+                Random(seed=1),
+                Options(races=True),
+                executions=60,
+                stop_at_bug=False,
+                after=lambda execution, so_far: ends.append(execution.ending.kind),  # type: ignore[func-returns-value] # noqa: B023
+            )
+            assert set(ends) == {"data race"}
+            assert len(ends) == 60
+
+
+def test_an_execution_that_was_broken_off_leaves_nothing_behind() -> None:
+    box = Slotted()
+
+    def broken_off() -> None:
+        task = kthread_create(lambda _: write(box), None, "late")
+        wake_up_process(task)
+        join(task)
+        raise KeyboardInterrupt
+
+    assert any("Ctrl-C" in note for note in check(broken_off, races=True).notes)
+    assert check(lambda: write(box), races=True).ok
+
+
+def elsewhere(function: Callable[[], object]) -> None:
+    """Call it on a thread of its own and wait for it, for real, also within a scenario."""
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def body() -> None:
+        try:
+            function()
+        finally:
+            done.release()
+
+    _thread.start_new_thread(body, ())
+    assert done.acquire(timeout=60)
+
+
+@pytest.mark.threads
+def test_what_a_live_thread_touches_is_no_access_of_the_task_that_runs_meanwhile() -> None:
+    boxes = [Box(), Slotted(), OwnConstructor()]
+
+    def scenario() -> None:
+        def body(_: object) -> None:
+            for box in boxes:
+                elsewhere(lambda box=box: write(box))
+
+        join(kthread_run(body, None, "one"), kthread_run(body, None, "two"))
+
+    assert check(scenario, races=True, executions=5).ok
+
+
+@pytest.mark.threads
+@pytest.mark.parametrize("make", [Box, Slotted])
+def test_an_exploration_within_another_takes_nothing_from_it(make: type[Struct]) -> None:
+    inner: list[Verdict] = []
+
+    def scenario() -> None:
+        box = make()
+
+        def first(_: object) -> None:
+            read(box)
+            elsewhere(lambda: inner.append(check(careless, races=True, executions=20)))
+            write(box)
+
+        join(kthread_run(first, None, "one"), kthread_run(lambda _: read(box), None, "two"))
+
+    bug = search(scenario, DepthFirst(), Options(races=True), executions=1).bug
+    assert bug is not None
+    assert "Slotted" not in str(bug) or make is Slotted
+    assert "two reads it in read(), " in bug.sentence
+    assert len(inner) == 2, "the execution with the race is run twice"
+    assert inner[0].bug is not None
+
+
+def careless() -> None:
+    box = Slotted()
+    join(kthread_run(lambda _: write(box), None, "one"), kthread_run(lambda _: write(box), None, "two"))
+
+
+@pytest.mark.threads
+def test_two_explorations_at_once_each_see_their_own() -> None:
+    """Each finds the other's task where it looks first for the one that runs."""
+    in_order: list[Verdict] = []
+    racing: list[Verdict] = []
+
+    def careful() -> None:
+        handing_over("lock", proper=True)
+
+    def explore(scenario: Callable[[], None], verdicts: list[Verdict], other: list[Verdict]) -> None:
+        deadline = time.monotonic() + 60
+        while len(verdicts) < 15 or (len(other) < 15 and time.monotonic() < deadline):
+            verdicts.append(check(scenario, races=True, executions=20))
+
+    threads = [
+        threading.Thread(target=explore, args=(careful, in_order, racing)),
+        threading.Thread(target=explore, args=(careless, racing, in_order)),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(in_order) >= 15
+    assert len(racing) >= 15
+    assert all(verdict.ok for verdict in in_order)
+    assert {str(verdict.bug) for verdict in racing} == {str(racing[0].bug)}
+    assert racing[0].bug is not None
 
 
 def test_a_class_made_while_exploring_is_observed_and_let_go() -> None:

@@ -37,12 +37,12 @@ from kwlab.explore.fields import observed_fields
 from kwlab.explore.happens_before import HappensBefore
 from kwlab.explore.merging import Merging
 from kwlab.explore.merging_dpor import MergingDpor
-from kwlab.explore.races import RaceDetector
 from kwlab.explore.replay import Follow
 from kwlab.explore.sleep_sets import SleepSets
 from kwlab.explore.strategy import NonDeterministicError, Strategy
 from kwlab.explore.touched import Touched
 from kwlab.explore.trails import Edge, Event
+from kwlab.explore.vector_clock import Clock
 from kwlab.runtime import model_ops as ops
 from kwlab.runtime.model_guard import guarded
 from kwlab.runtime.model_objects import ModelTask
@@ -170,33 +170,27 @@ BITS_OF_ONE_WORD = Program((("shared.plain = 1", "bits.set_bit(0)"), ("bits.test
 COMPLETES = Program((("shared.plain = 1", "complete(c)"), ("complete(c)", "shared.plain")))
 
 
-def whole_words(self: RaceDetector, task: ModelTask, op: int, target: object, result: object) -> None:
-    """All bits of a word taken for one."""
-    if op in (ops.SET_BIT, ops.TEST_BIT):
-        if handed := self._handed.get(target):
-            task.epoch.learn(handed)
-        if op == ops.SET_BIT:
-            self._handed[target] = task.epoch.hand_over()
-
-
-def completes_in_order(self: RaceDetector, task: ModelTask, op: int, target: object, result: object) -> None:
-    """A `complete` takes over from those before it."""
-    if op == ops.COMPLETE:
-        for handed in self._completed.get(target, {}).values():
-            task.epoch.learn(handed)
-        self._completed.setdefault(target, {})[task.id] = task.epoch.hand_over()
+# All bits of a word taken for one; and a `complete` that takes over from those before it.
+WHOLE_WORDS = {
+    "tested": lambda clock, bits, bit, plain=Clock.tested: plain(clock, bits, 0),
+    "changed": lambda clock, bits, bit, plain=Clock.changed: plain(clock, bits, 0),
+}
+COMPLETES_IN_ORDER = {
+    "completed": lambda clock, done, plain=Clock.completed: [done.handed and clock.took(done), plain(clock, done)]
+}
 
 
 @pytest.mark.parametrize(
-    ("program", "wrong"), [(BITS_OF_ONE_WORD, whole_words), (COMPLETES, completes_in_order)], ids=["bits", "completes"]
+    ("program", "wrong"), [(BITS_OF_ONE_WORD, WHOLE_WORDS), (COMPLETES, COMPLETES_IN_ORDER)], ids=["bits", "completes"]
 )
 def test_a_detector_that_sees_more_order_than_dpor_hides_races(
-    program: Program, wrong: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    program: Program, wrong: dict[str, Callable[..., object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     differ = hides(Dpor)
     assert not differ(program)
     assert races_of(program, Dpor())[0]
-    monkeypatch.setattr(RaceDetector, "observe", wrong)
+    for name, rule in wrong.items():
+        monkeypatch.setattr(Clock, name, rule)
     assert differ(program)
 
 

@@ -69,7 +69,8 @@ def check(
 
     `SleepSets`, `Dpor` and `MergingDpor` know kwlab's own operations only. They are blind to plain Python objects,
     such as a list that several tasks append to: unless a lock or another operation of kwlab puts the appends in
-    order, they count as steps that cannot notice each other, and one order is run.
+    order, they count as steps that cannot notice each other, and one order is run. The same holds for plain fields
+    of structs; but `races` finds those out.
 
     Errors: `ValueError` for an impossible budget or an unknown kind; `NonDeterministicError` if the scenario does not
     do the same when the same choices are made; `UncontrolledError` and `ForeignThreadError` if it leaves the model.

@@ -7,13 +7,16 @@ threads meanwhile goes through the property too, which finds no `epoch` on its t
 
 Embedded structs, locks and completions are no fields in this sense: in C their name is an address, and no memory is
 read to compute it. The two links of a list head are one field: whoever reads one of them reads the list.
+
+What a detector knows of a field is its cell. The struct keeps it, in ``_shadow``: a list head its only one, every
+other struct a dict of them, by field. What an execution left behind is nothing to the next: a cell names its detector.
 """
 
 import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import MemberDescriptorType
+from types import MemberDescriptorType, SimpleNamespace
 from typing import Any
 
 from kwlab.listhead import ListHead
@@ -23,56 +26,84 @@ from kwlab.runtime.model_objects import ModelBits, ModelCompletion, ModelSpinLoc
 from kwlab.sched import Bits, Completion, SpinLock
 from kwlab.struct import Struct
 
-__all__ = ["LINKS", "address", "observed_fields"]
+__all__ = [
+    "LAST_READ",
+    "LAST_WRITE",
+    "LINKS",
+    "MARKED",
+    "NOBODY",
+    "OWNER",
+    "PLAIN",
+    "Cell",
+    "all_below",
+    "cell_of",
+    "expect",
+    "forget",
+    "observed_fields",
+]
 
 LINKS = "links"  # what the two links of a list head are called together
-_PLAIN = "_plain_"
+PLAIN = "_plain_"  # and a field's name: its slot, while it is observed
+
+Cell = list[Any]
+LAST_WRITE = 0  # its stamp, or None
+LAST_READ = 1  # its stamp; of several that nothing puts in order a dict of stamps, by task number; or None
+OWNER = 2  # the clock of a task behind whose present all of this lies; or NOBODY
+DETECTOR = 3
+MARKED = 4  # the stamps of the last marked accesses, by task number and kind, in a dict; or None
+NOBODY: Any = object()
 
 _EMBEDDED_TYPES = (SpinLock, Completion, Bits)
 _EMBEDDED_OBJECTS = (ModelSpinLock, ModelCompletion, ModelBits, ThreadSpinLock, ThreadBits)
 
 # The accessors of one slot. The plain slot is kept under the name ``plain``, where reading it is cheap. What the
-# detector does with most accesses is done here, because a call is dear; `kwlab.explore.races.Clock` tells what is in
-# a cell.
+# detector does with most accesses is done here, because a call is dear. So is the question which thread this is: first
+# whoever comes is taken for the task that runs in the execution begun last. Where the cell is that task's, or at least
+# its detector's, this must be so, since nobody else touches such a struct. Else it may be a live worker, or the task of
+# another exploration.
 _ACCESSORS = """
 def get(self):
-    try:
-        clock = local.task.epoch
-    except AttributeError:
-        clock = None
-    if clock is not None:
-        cell = clock.cells.get({address})
-        if cell is None:
-            clock.cells[{address}] = [None, clock.stamp, self, clock]
-        elif cell[3] is clock:
-            cell[1] = clock.stamp
-        elif cell[1] is not clock.stamp and cell[0] is not clock.stamp:
-            clock.read(cell, self, {field!r})
+    {reads}
     return self.{plain}
 
 def set(self, value):
-    try:
-        clock = local.task.epoch
-    except AttributeError:
-        clock = None
-    if clock is not None:
-        cell = clock.cells.get({address})
-        if cell is None:
-            clock.cells[{address}] = [clock.stamp, None, self, clock]
-        elif cell[3] is clock:
-            cell[0] = clock.stamp
-        elif cell[0] is not clock.stamp:
-            clock.write(cell, self, {field!r})
+    {writes}
     self.{plain} = value
 
 def delete(self):
     del self.{plain}
 """
+_ACCESS = """
+    try:
+        clock = runtime.running.epoch
+        {load}
+    except AttributeError:
+        clock = None
+        {load_anyway}
+    if cell is not None and cell[{OWNER}] is clock:
+        cell[{last}] = clock.stamp
+    elif cell is not None and clock is not None and cell[{DETECTOR}] is clock.detector:
+        clock.{verb}(cell, self, {field!r})
+    else:
+        try:
+            clock = local.task.epoch
+        except AttributeError:
+            clock = None
+        if clock is not None:
+            if cell is None or cell[{DETECTOR}] is not clock.detector:
+                {prepare}
+                {place} = cell = {new}
+                if clock.first is not None:
+                    clock.first(cell, self, {field!r}, "{verb}s")
+            else:
+                clock.{verb}(cell, self, {field!r})
+"""
 
 _lock = threading.Lock()
 _explorations = 0
 _undo: list[Callable[[], None]] = []
-_offsets: dict[tuple[type, str], int] = {}
+_SHADOW: Any = vars(Struct)["_shadow"]
+_NO_RUNTIME: Any = SimpleNamespace(running=SimpleNamespace(epoch=None))
 
 
 @contextmanager
@@ -93,14 +124,40 @@ def observed_fields() -> Iterator[None]:
                     _undo.pop()()
 
 
-def address(struct: Any, field: str) -> Any:
-    """Where the field of a struct is: the key of its cell."""
-    if isinstance(struct, ListHead):
-        return struct
-    for cls in type(struct).__mro__:
-        if (cls, field) in _offsets:
-            return id(struct) + _offsets[cls, field]
-    return id(struct), field
+def expect(runtime: Any = _NO_RUNTIME) -> None:
+    """From now on most accesses will be those of this runtime's running task, or nobody's."""
+    _names["runtime"] = runtime
+
+
+def cell_of(struct: Any, field: str, detector: Any) -> Cell:
+    """The cell of ``struct.field``; if the `detector` has none, a new one, of nobody."""
+    shadow = shadow_of(struct)
+    only = type(struct) is ListHead
+    cell: Cell | None = shadow if only or shadow is None else shadow.get(field)
+    if cell is None or cell[DETECTOR] is not detector:
+        cell = [None, None, NOBODY, detector, None]
+        if shadow is None or only:
+            _SHADOW.__set__(struct, cell if only else {field: cell})
+            detector.shadows.append(struct)
+        else:
+            shadow[field] = cell
+    return cell
+
+
+def shadow_of(struct: Any) -> Any:
+    """What detectors keep in a struct. None if nothing, or if its constructor has not called that of `Struct`."""
+    try:
+        return _SHADOW.__get__(struct)
+    except AttributeError:
+        return None
+
+
+def forget(structs: list[Any]) -> None:
+    """Nothing is known any more of the fields of these."""
+    put = _SHADOW.__set__  # also for those that were freed
+    for struct in structs:
+        put(struct, None)
+    structs.clear()
 
 
 def _install() -> None:
@@ -109,30 +166,47 @@ def _install() -> None:
 
     Struct.__init_subclass__ = classmethod(observe_new)  # type: ignore[assignment]
     _undo.append(lambda: delattr(Struct, "__init_subclass__"))
-    for cls in _all_below(Struct):
+    for cls in all_below(Struct):
         _observe(cls)
 
 
-def _all_below(cls: type) -> Iterator[type[Struct]]:
+def all_below(cls: type) -> Iterator[type[Struct]]:
+    """All classes below `cls`."""
     below: type[Struct]
     for below in cls.__subclasses__():
         yield below
-        yield from _all_below(below)
+        yield from all_below(below)
 
 
 def _observe(cls: type[Struct]) -> None:
+    if ListHead in cls.__mro__[1:]:
+        # More than a list head: its links are one field of several.
+        for name in ("next", "prev"):
+            _put(cls, name, _accessors(PLAIN + name, LINKS, only=False))
     if cls.__dictoffset__:
         if not any(base.__dictoffset__ for base in cls.__mro__[1:] if issubclass(base, Struct)):
             _observe_attributes(cls)
         return
-    slots = [name for name, value in vars(cls).items() if _is_slot(name, value)]
-    for offset, name in enumerate(slots, 1):
-        if name not in cls.DATA_RACY and not _is_embedded(cls, name):
-            _observe_slot(cls, name, offset)
+    links = cls is ListHead
+    for name, slot in list(vars(cls).items()):
+        if _is_slot(name, slot) and name not in cls.DATA_RACY and not _is_embedded(cls, name):
+            # The plain name stays for good: another thread may be between the property and the slot.
+            setattr(cls, PLAIN + name, slot)
+            _put(cls, name, _accessors(PLAIN + name, LINKS if links else name, only=links))
+
+
+def _put(cls: type, name: str, observer: Any) -> None:
+    """Make `observer` the attribute of a class, until nobody explores any more."""
+    if name in vars(cls):
+        plain = vars(cls)[name]
+        _undo.append(lambda: setattr(cls, name, plain))
+    else:
+        _undo.append(lambda: delattr(cls, name))
+    setattr(cls, name, observer)
 
 
 def _is_slot(name: str, value: object) -> bool:
-    return isinstance(value, MemberDescriptorType) and not name.startswith(_PLAIN)
+    return isinstance(value, MemberDescriptorType) and not name.startswith(PLAIN)
 
 
 def _is_embedded(cls: type, name: str) -> bool:
@@ -141,71 +215,56 @@ def _is_embedded(cls: type, name: str) -> bool:
     return isinstance(kind, type) and (issubclass(kind, Struct) or kind in _EMBEDDED_TYPES)
 
 
-def _observe_slot(cls: type, name: str, offset: int) -> None:
-    slot, plain = vars(cls)[name], _PLAIN + name
-    _offsets[cls, name] = offset
-    # A field's address, as in C: no two fields of living objects share one, since an object is larger than `offset`.
-    where, field = ("self", LINKS) if cls is ListHead else (f"id(self) + {offset}", name)
-    setattr(cls, plain, slot)
-    setattr(cls, name, _accessors(plain, field, where))
-
-    # The plain name stays: another thread may be between the property and the slot.
-    _undo.append(lambda: setattr(cls, name, slot))
-
-
 @functools.cache
-def _accessors(plain: str, field: str, where: str) -> property:
-    made: dict[str, Any] = {"local": local}
-    exec(compile(_ACCESSORS.format(plain=plain, field=field, address=where), __file__, "exec"), made)
+def _accessors(plain: str, field: str, only: bool) -> property:
+    """The property of a slot; `only`: its cell is the struct's only one."""
+    if only:
+        load, place, prepare = "cell = {shadow}", "self._shadow", "clock.detector.shadows.append(self)"
+    else:
+        load = f"cells = {{shadow}}\n        cell = cells.get({field!r}) if cells is not None else None"
+        place = f"cells[{field!r}]"
+        indent = "\n" + 20 * " "
+        prepare = f"if cells is None:{indent}cells = self._shadow = {{}}{indent}clock.detector.shadows.append(self)"
+    where = {"place": place, "prepare": prepare, "field": field, "OWNER": OWNER, "DETECTOR": DETECTOR}
+    loads = {"load": load.format(shadow="self._shadow"), "load_anyway": load.format(shadow="shadow_of(self)")}
+    access = functools.partial(_ACCESS.strip().format, **where, **loads)
+    texts = {
+        "reads": access(verb="read", last=LAST_READ, new="[None, clock.stamp, clock, clock.detector, None]"),
+        "writes": access(verb="write", last=LAST_WRITE, new="[clock.stamp, None, clock, clock.detector, None]"),
+    }
+    made: dict[str, Any] = {}
+    exec(compile(_ACCESSORS.format(plain=plain, **texts), __file__, "exec"), _names, made)
     return property(made["get"], made["set"], made["delete"])
+
+
+# What the accessors see: one dict for all of them.
+_names: dict[str, Any] = {"local": local, "runtime": _NO_RUNTIME, "shadow_of": shadow_of}
 
 
 def _observe_attributes(cls: type) -> None:
     """For a class whose objects have a ``__dict__``: whatever is in there is a field."""
     plain_get: Any = cls.__getattribute__
     plain_set: Any = cls.__setattr__
-    own = [(name, vars(cls).get(name)) for name in ("__getattribute__", "__setattr__")]
 
     def get(self: Any, name: str) -> Any:
         value = plain_get(self, name)
         clock = getattr(getattr(local, "task", None), "epoch", None)
         if clock is not None and name in plain_get(self, "__dict__") and _is_field(self, name, value):
-            cell = clock.cells.get((id(self), name))
-            if cell is None:
-                clock.cells[id(self), name] = [None, clock.stamp, self, clock]
-            elif cell[3] is clock:
-                cell[1] = clock.stamp
-            elif cell[1] is not clock.stamp and cell[0] is not clock.stamp:
-                clock.read(cell, self, name)
+            clock.read(cell_of(self, name, clock.detector), self, name)
         return value
 
     def set(self: Any, name: str, value: Any) -> None:
         clock = getattr(getattr(local, "task", None), "epoch", None)
         if clock is not None and _is_field(self, name, value):
-            cell = clock.cells.get((id(self), name))
-            if cell is None:
-                clock.cells[id(self), name] = [clock.stamp, None, self, clock]
-            elif cell[3] is clock:
-                cell[0] = clock.stamp
-            elif cell[0] is not clock.stamp:
-                clock.write(cell, self, name)
+            clock.write(cell_of(self, name, clock.detector), self, name)
         plain_set(self, name, value)
 
-    cls.__getattribute__ = get  # type: ignore[assignment,method-assign]
-    cls.__setattr__ = set  # type: ignore[assignment,method-assign]
-
-    def restore() -> None:
-        for name, value in own:
-            if value is None:
-                delattr(cls, name)
-            else:
-                setattr(cls, name, value)
-
-    _undo.append(restore)
+    _put(cls, "__getattribute__", get)
+    _put(cls, "__setattr__", set)
 
 
 def _is_field(struct: Any, name: str, value: Any) -> bool:
-    if name == "_container" or name in type(struct).DATA_RACY:
+    if name in ("_container", "_shadow") or name in type(struct).DATA_RACY:
         return False
     if isinstance(value, Struct):
         return vars(Struct)["_container"].__get__(value) is not struct

@@ -27,212 +27,64 @@ two accesses in order, whichever comes first; so few executions are enough to se
 import sys
 from typing import Any
 
-from kwlab.explore.fields import LINKS, address
+from kwlab.explore.fields import LAST_READ, LAST_WRITE, LINKS, NOBODY, OWNER, Cell, expect, forget
 from kwlab.explore.places import file_name, innermost
-from kwlab.listhead import ListHead
+from kwlab.explore.vector_clock import ALL, READS, WRITES, Clock, Stamp
 from kwlab.runtime.model import ModelRuntime
 from kwlab.runtime.model_objects import ModelTask, unobserved
-from kwlab.runtime.model_ops import (
-    COMPLETE,
-    LOCK,
-    READ,
-    SCHEDULE,
-    SET_BIT,
-    SET_STATE,
-    STORE_STATE,
-    TEST_BIT,
-    TEST_COMPLETION,
-    UNLOCK,
-    WAIT,
-    WAKE,
-    WRITE,
-)
 from kwlab.struct import Struct, member_names
 
-__all__ = ["Clock", "PatientDetector", "RaceDetector", "Stamp"]
-
-_READS, _WRITES = "reads", "writes"
-
-
-Stamp = tuple[int, int]  # a task's number, and how often it had ticked
-Handed = tuple[Stamp, list[int]]  # when something was handed over, and all that lay before
-
-
-class Clock:
-    """The vector clock of one task, and what the accessors of `kwlab.explore.fields` call: `read` and `write`.
-
-    ``before[n]``: how many ticks of task number n lie before what the task does now; its own count is there too, and in
-    `stamp`, which is a new pair after each tick. `cells`, by address: [stamp of the last write, stamp of the last read
-    or stamps by task number, the struct (so that it lives on), the clock of the only task that has touched it].
-    """
-
-    __slots__ = ("before", "cells", "detector", "number", "stamp")
-
-    def __init__(self, detector: "RaceDetector", number: int, before: list[int]) -> None:
-        self.detector = detector
-        self.cells = detector.cells
-        self.number = number
-        self.before = before
-        self.stamp: Stamp = (number, before[number])
-
-    def hand_over(self) -> Handed:
-        """What was done so far lies before what is done by whoever learns of it; what follows does not."""
-        handed = self.stamp, self.before[:]
-        self.before[self.number] = time = handed[0][1] + 1
-        self.stamp = (self.number, time)
-        return handed
-
-    def learn(self, handed: Handed) -> None:
-        """What was handed over lies before what is done from now on."""
-        (giver, time), theirs = handed
-        mine = self.before
-        if mine[giver] < time:
-            for number, known in enumerate(theirs):
-                if known > mine[number]:
-                    mine[number] = known
-
-    def follows(self, stamp: Stamp) -> bool:
-        """True if what was done at `stamp` lies before what is done now."""
-        return self.before[stamp[0]] >= stamp[1]
-
-    def read(self, cell: list[Any], struct: Any, field: str) -> None:
-        """The first plain read of ``struct.field`` since a tick, where others touch it too."""
-        before = self.before
-        written, last, _, _ = cell
-        if written is not None and before[written[0]] < written[1]:
-            self.detector.race(struct, field, (written, _WRITES), (self.stamp, _READS))
-        if last is None:
-            cell[1] = self.stamp
-        elif last.__class__ is tuple:
-            # Of reads in order the last one is enough.
-            cell[1] = self.stamp if before[last[0]] >= last[1] else {last[0]: last, self.number: self.stamp}
-        else:
-            last[self.number] = self.stamp
-        cell[3] = None
-        if self.detector.marked:
-            self._check_marked(struct, field, _READS)
-
-    def write(self, cell: list[Any], struct: Any, field: str) -> None:
-        """The first plain write of ``struct.field`` since a tick, where others touch it too."""
-        before = self.before
-        written, last, _, _ = cell
-        if written is not None and before[written[0]] < written[1]:
-            self.detector.race(struct, field, (written, _WRITES), (self.stamp, _WRITES))
-        if last is not None:
-            for reader in (last,) if last.__class__ is tuple else last.values():
-                if before[reader[0]] < reader[1]:
-                    self.detector.race(struct, field, (reader, _READS), (self.stamp, _WRITES))
-        cell[0], cell[1], cell[3] = self.stamp, None, None
-        if self.detector.marked:
-            self._check_marked(struct, field, _WRITES)
-
-    def _check_marked(self, struct: Any, field: str, how: str) -> None:
-        for (_, other_how), other in self.detector.marked.get((id(struct), field), {}).items():
-            if (how == _WRITES or other_how == _WRITES) and not self.follows(other):
-                self.detector.race(struct, field, (other, other_how), (self.stamp, how))
-
-    def marked(self, struct: Any, field: str, how: str) -> None:
-        """`READ_ONCE` or `WRITE_ONCE` of ``struct.field``."""
-        cell = self.cells.setdefault(address(struct, field), [None, None, struct, None])
-        written, last, _, _ = cell
-        if written is not None and not self.follows(written):
-            self.detector.race(struct, field, (written, _WRITES), (self.stamp, how))
-        if last is not None and how == _WRITES:
-            for reader in (last,) if last.__class__ is tuple else last.values():
-                if not self.follows(reader):
-                    self.detector.race(struct, field, (reader, _READS), (self.stamp, how))
-        cell[3] = None
-        self.detector.marked.setdefault((id(struct), field), {})[self.number, how] = self.stamp
+__all__ = ["PatientDetector", "RaceDetector"]
 
 
 class RaceDetector:
-    """The detector of one execution. A race ends it, with kind "data race"."""
+    """The detector of one execution. A race ends it, with kind "data race".
+
+    It gives every task a clock as its `epoch`: the primitives of the model tell that what they do (see
+    `kwlab.runtime.model_objects`), and the fields who touches them.
+    """
 
     clock = Clock
 
     def __init__(self, runtime: ModelRuntime) -> None:
         self.runtime = runtime
-        self.cells: dict[Any, list[Any]] = {}
         self.clocks: list[Clock] = []
-        self.marked: dict[tuple[int, str], dict[tuple[int, str], Stamp]] = {}  # by field; by task number and how
-        self._handed: dict[Any, Handed] = {}  # by lock and by flag bit: what it hands to the next
-        self._completed: dict[
-            Any, dict[int, Handed]
-        ] = {}  # by completion: what each task's last `complete` handed over
-        self._wakers: dict[ModelTask, list[Handed]] = {}  # whose wake-ups a task has not come back from yet
+        self.shadows: list[Any] = []  # the structs in which cells are kept
 
     def attach(self) -> None:
         """Watch the runtime. What its observer looks at is no access of a task."""
+        expect(self.runtime)
         self.runtime.born = self.born
         observer = self.runtime.observer
-        if observer is None:
-            self.runtime.observer = self.observe
-            return
+        if observer is not None:
 
-        def both(task: ModelTask, op: int, target: Any, result: Any) -> None:
-            self.observe(task, op, target, result)
-            with unobserved(task):
-                observer(task, op, target, result)
+            def apart(task: ModelTask, op: int, target: Any, result: Any) -> None:
+                with unobserved(task):
+                    observer(task, op, target, result)
 
-        self.runtime.observer = both
+            self.runtime.observer = apart
 
     def close(self) -> None:
         """The execution is over: what is looked at now is no access of a task. Lets go of everything."""
+        expect()
         for task in self.runtime.all_tasks:
             task.epoch = None
-        for kept in (self.cells, self.clocks, self.marked, self._handed, self._completed, self._wakers):
-            kept.clear()
+        self.clocks.clear()
+        forget(self.shadows)
 
     def born(self, task: ModelTask) -> None:
         """A new task, made by the running one (or by nobody: the first)."""
         maker = self.runtime.running
         for clock in self.clocks:
-            clock.before.append(0)
-        before = [0] if maker is None else maker.epoch.hand_over()[1]
-        before[task.id] = 1
+            clock.before = [*clock.before, 0]
+        before: list[int] = []
+        if maker is not None:
+            giver, time, theirs = maker.epoch.hand_over()
+            before = theirs[:-1]
+            before[giver] = time
+        before.append(ALL)
         task.epoch = self.clock(self, task.id, before)
         self.clocks.append(task.epoch)
-
-    def observe(self, task: ModelTask, op: int, target: Any, result: Any) -> None:
-        """An operation was done."""
-        clock = task.epoch
-        if op == LOCK:
-            handed = self._handed.get(target)
-            if handed is not None:
-                clock.learn(handed)
-        elif op == UNLOCK:
-            self._handed[target] = clock.hand_over()
-        elif op == SET_STATE or op == STORE_STATE:
-            # A task's own business; a wake-up that it has not come back from is undone.
-            self._wakers.pop(target, None)
-        elif op == TEST_BIT:
-            handed = self._handed.get((target, task.argument))
-            if handed is not None:
-                clock.learn(handed)
-        elif op == WAIT or (op == TEST_COMPLETION and result):
-            for handed in self._completed.get(target, {}).values():
-                clock.learn(handed)
-        elif op == SCHEDULE:
-            for waker in self._wakers.pop(task, ()):
-                clock.learn(waker)
-        elif op == WAKE:
-            if result:
-                handed = clock.hand_over()
-                if target.carrier is None:
-                    target.epoch.learn(handed)
-                else:
-                    self._wakers.setdefault(target, []).append(handed)
-        elif op == COMPLETE:
-            self._completed.setdefault(target, {})[task.id] = clock.hand_over()
-        elif op == SET_BIT:
-            bit = task.argument if result else ~task.argument
-            handed = self._handed.get((target, bit))
-            if handed is not None:
-                clock.learn(handed)
-            self._handed[target, bit] = clock.hand_over()
-        elif (op == READ or op == WRITE) and result not in target.DATA_RACY:
-            field = LINKS if isinstance(target, ListHead) else result
-            clock.marked(target, field, _READS if op == READ else _WRITES)
 
     def race(self, struct: Any, field: str, *accesses: tuple[Stamp, str]) -> None:
         """End the execution: nothing puts the two `accesses` in order."""
@@ -250,29 +102,34 @@ class RaceDetector:
 
 
 class _NotingClock(Clock):
+    """Owns nothing, so that it hears of every access."""
+
     __slots__ = ()
     detector: "PatientDetector"
 
-    def read(self, cell: list[Any], struct: Any, field: str) -> None:
-        cell[2] = struct
-        self.detector.note(self.number, struct, field, _READS)
-        super().read(cell, struct, field)
+    def __init__(self, detector: "RaceDetector", number: int, before: list[int]) -> None:
+        super().__init__(detector, number, before)
+        self.first = self._first
 
-    def write(self, cell: list[Any], struct: Any, field: str) -> None:
-        cell[2] = struct
-        self.detector.note(self.number, struct, field, _WRITES)
-        super().write(cell, struct, field)
+    def _first(self, cell: Cell, struct: Any, field: str, how: str) -> None:
+        cell[OWNER] = NOBODY
+        self.detector.note(self.number, struct, field, how)
+
+    def read(self, cell: Cell, struct: Any, field: str) -> None:
+        if cell[LAST_READ] is not self.stamp and cell[LAST_WRITE] is not self.stamp:
+            self.detector.note(self.number, struct, field, READS)
+            super().read(cell, struct, field)
+            cell[OWNER] = NOBODY
+
+    def write(self, cell: Cell, struct: Any, field: str) -> None:
+        if cell[LAST_WRITE] is not self.stamp:
+            self.detector.note(self.number, struct, field, WRITES)
+            super().write(cell, struct, field)
+            cell[OWNER] = NOBODY
 
     def marked(self, struct: Any, field: str, how: str) -> None:
         self.detector.note(self.number, struct, field, how)
         super().marked(struct, field, how)
-
-
-class _Unowned(dict[Any, Any]):
-    """Cells that nobody owns, so that a clock hears of every first access since a tick."""
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        return self.setdefault(key, [None, None, None, None])
 
 
 class PatientDetector(RaceDetector):
@@ -283,18 +140,17 @@ class PatientDetector(RaceDetector):
 
     def __init__(self, runtime: ModelRuntime) -> None:
         super().__init__(runtime)
-        self.cells = _Unowned()
-        self._sites: dict[tuple[int, str, int, str], str] = {}
+        self._sites: dict[tuple[int, str, int, str], tuple[str, Any]] = {}  # and the struct: its id must not come again
 
     def note(self, number: int, struct: Any, field: str, how: str) -> None:
         """Write down where the running task is."""
         found = innermost(sys._getframe(2))
         place = f"in {found[0].co_name}(), {file_name(found[0].co_filename)}:{found[1]}, " if found is not None else ""
         held = ", ".join(lock.name for lock in self.runtime.all_tasks[number].held) or "no lock"
-        self._sites[id(struct), field, number, how] = f" {place}holding {held}"
+        self._sites[id(struct), field, number, how] = f" {place}holding {held}", struct
 
     def site(self, struct: Any, field: str, number: int, how: str) -> str:
-        return self._sites.get((id(struct), field, number, how), "")
+        return self._sites.get((id(struct), field, number, how), ("", None))[0]
 
 
 def _name(struct: Any) -> str:

@@ -115,8 +115,10 @@ class ModelTask:
             self._state = value
         else:
             runtime.stores.put(me, self, "_state", value)
-        if runtime.observer is not None:
-            runtime.observer(me, STORE_STATE, self, value)
+        if (epoch := me.epoch) is not None:
+            epoch.stored_state(self)
+        if (observer := runtime.observer) is not None:
+            observer(me, STORE_STATE, self, value)
 
     @property
     def flags(self) -> int:
@@ -145,8 +147,10 @@ class ModelTask:
         if runtime.stores is not None:
             runtime.stores.drain(me)
         self._state = state
-        if runtime.observer is not None:
-            runtime.observer(me, SET_STATE, self, state)
+        if (epoch := me.epoch) is not None:
+            epoch.stored_state(self)
+        if (observer := runtime.observer) is not None:
+            observer(me, SET_STATE, self, state)
 
     def schedule(self) -> None:
         runtime = self.runtime
@@ -158,8 +162,10 @@ class ModelTask:
             runtime.stores.drain(self)
         self.yielded = len(runtime.schedule)
         me = runtime.announce(SCHEDULE, self)
-        if runtime.observer is not None:
-            runtime.observer(me, SCHEDULE, self, None)
+        if (epoch := me.epoch) is not None:
+            epoch.returned()
+        if (observer := runtime.observer) is not None:
+            observer(me, SCHEDULE, self, None)
 
     def wake_up(self, states: int) -> int:
         runtime = self.runtime
@@ -176,8 +182,10 @@ class ModelTask:
             woken = 1
         else:
             woken = 0
-        if runtime.observer is not None:
-            runtime.observer(me, WAKE, self, woken)
+        if woken and (epoch := me.epoch) is not None:
+            epoch.woke(self)
+        if (observer := runtime.observer) is not None:
+            observer(me, WAKE, self, woken)
         return woken
 
     def cond_resched(self) -> None:
@@ -190,8 +198,10 @@ class ModelTask:
         me = runtime.announce(READ, struct, field)
         with unobserved(me):  # as a plain access
             value = getattr(struct, field) if runtime.stores is None else runtime.stores.get(me, struct, field)
-        if runtime.observer is not None:
-            runtime.observer(me, READ, struct, field)
+        if (epoch := me.epoch) is not None:
+            epoch.read_once(struct, field)
+        if (observer := runtime.observer) is not None:
+            observer(me, READ, struct, field)
         return value
 
     def write_once(self, struct: Any, field: str, value: Any) -> None:
@@ -203,8 +213,10 @@ class ModelTask:
         else:
             with unobserved(me):
                 setattr(struct, field, value)
-        if runtime.observer is not None:
-            runtime.observer(me, WRITE, struct, field)
+        if (epoch := me.epoch) is not None:
+            epoch.wrote_once(struct, field)
+        if (observer := runtime.observer) is not None:
+            observer(me, WRITE, struct, field)
 
     def freezing(self) -> bool:
         return not self.flags & PF_NOFREEZE and self.runtime.freeze_in_progress
@@ -233,8 +245,8 @@ class unobserved:
 class ModelSpinLock:
     """A spinlock whose holder is a task of the model."""
 
-    __slots__ = ("key", "kind", "name", "owner", "released", "runtime")
-    ABOUT_THE_PAST = ("key", "released")  # no part of the state
+    __slots__ = ("handed", "key", "kind", "name", "owner", "released", "runtime")
+    ABOUT_THE_PAST = ("handed", "key", "released")  # no part of the state
 
     def __init__(self, runtime: "ModelRuntime", name: str, kind: Any = None) -> None:
         self.runtime = runtime
@@ -242,6 +254,7 @@ class ModelSpinLock:
         self.kind = kind  # its class, for lockdep
         self.key = runtime.new_key()
         self.owner: ModelTask | None = None
+        self.handed: Any = None  # what a race detector keeps of it
         self.released = -1  # the step in which it was released last
 
     @property
@@ -263,8 +276,10 @@ class ModelSpinLock:
         if probes:
             for probe in probes:
                 probe("lock_acquire", self, {})
-        if runtime.observer is not None:
-            runtime.observer(me, LOCK, self, None)
+        if (epoch := me.epoch) is not None:
+            epoch.acquired(self)
+        if (observer := runtime.observer) is not None:
+            observer(me, LOCK, self, None)
 
     __enter__ = acquire
 
@@ -281,8 +296,10 @@ class ModelSpinLock:
         me.held.remove(self)
         self.owner = None
         self.released = me.last_step
-        if runtime.observer is not None:
-            runtime.observer(me, UNLOCK, self, None)
+        if (epoch := me.epoch) is not None:
+            epoch.released(self)
+        if (observer := runtime.observer) is not None:
+            observer(me, UNLOCK, self, None)
 
     __exit__ = release
 
@@ -302,13 +319,14 @@ class ModelSpinLock:
 class ModelCompletion:
     """``struct completion``; a wait is one operation, possible while there is one to take."""
 
-    __slots__ = ("count", "key", "name", "runtime")
-    ABOUT_THE_PAST = ("key",)
+    __slots__ = ("count", "handed", "key", "name", "runtime")
+    ABOUT_THE_PAST = ("handed", "key")
 
     def __init__(self, runtime: "ModelRuntime", name: str) -> None:
         self.runtime = runtime
         self.key = runtime.new_key()
         self.name = name
+        self.handed: Any = None  # what a race detector keeps of it
         self.count: float = 0
 
     def complete(self) -> None:
@@ -323,8 +341,10 @@ class ModelCompletion:
         if probes and not self.count:
             self._trace_wakeups(count)
         self.count += count
-        if runtime.observer is not None:
-            runtime.observer(me, COMPLETE, self, count)
+        if (epoch := me.epoch) is not None:
+            epoch.completed(self)
+        if (observer := runtime.observer) is not None:
+            observer(me, COMPLETE, self, count)
 
     def _trace_wakeups(self, count: float) -> None:
         # Waiters sleep in the kernel, so completing wakes them there: one, or all.
@@ -352,8 +372,10 @@ class ModelCompletion:
         self.count -= 1
         # The sleep itself is no step of its own, so neither is the way back from it.
         me._state = TASK_RUNNING
-        if runtime.observer is not None:
-            runtime.observer(me, WAIT, self, None)
+        if (epoch := me.epoch) is not None:
+            epoch.took(self)
+        if (observer := runtime.observer) is not None:
+            observer(me, WAIT, self, None)
 
     def try_wait(self) -> bool:
         runtime = self.runtime
@@ -361,8 +383,10 @@ class ModelCompletion:
         taken = self.count > 0
         if taken:
             self.count -= 1
-        if runtime.observer is not None:
-            runtime.observer(me, TEST_COMPLETION, self, taken)
+        if taken and (epoch := me.epoch) is not None:
+            epoch.took(self)
+        if (observer := runtime.observer) is not None:
+            observer(me, TEST_COMPLETION, self, taken)
         return taken
 
     def done(self) -> bool:
@@ -371,8 +395,10 @@ class ModelCompletion:
             return self.count > 0
         me = runtime.announce(TEST_COMPLETION, self, False)
         done = self.count > 0
-        if runtime.observer is not None:
-            runtime.observer(me, TEST_COMPLETION, self, done)
+        if done and (epoch := me.epoch) is not None:
+            epoch.took(self)
+        if (observer := runtime.observer) is not None:
+            observer(me, TEST_COMPLETION, self, done)
         return done
 
     def __repr__(self) -> str:
@@ -382,33 +408,40 @@ class ModelCompletion:
 class ModelBits:
     """A word of flag bits; each bit operation is atomic."""
 
-    __slots__ = ("key", "runtime", "word")
-    ABOUT_THE_PAST = ("key",)
+    __slots__ = ("handed", "key", "runtime", "word")
+    ABOUT_THE_PAST = ("handed", "key")
 
     def __init__(self, runtime: "ModelRuntime") -> None:
         self.runtime = runtime
         self.key = runtime.new_key()
+        self.handed: Any = None  # what a race detector keeps of it
         self.word = 0
 
     def test_bit(self, bit: int) -> bool:
         runtime = self.runtime
         me = runtime.announce(TEST_BIT, self, bit)
         value = bool(self.word >> bit & 1)
-        if runtime.observer is not None:
-            runtime.observer(me, TEST_BIT, self, value)
+        if (epoch := me.epoch) is not None:
+            epoch.tested(self, bit)
+        if (observer := runtime.observer) is not None:
+            observer(me, TEST_BIT, self, value)
         return value
 
     def set_bit(self, bit: int) -> None:
         runtime = self.runtime
         me = runtime.announce(SET_BIT, self, bit)
         self.word |= 1 << bit
-        if runtime.observer is not None:
-            runtime.observer(me, SET_BIT, self, True)
+        if (epoch := me.epoch) is not None:
+            epoch.changed(self, bit)
+        if (observer := runtime.observer) is not None:
+            observer(me, SET_BIT, self, True)
 
     def clear_bit(self, bit: int) -> None:
         runtime = self.runtime
         # One's complement: the argument must tell setting and clearing apart.
         me = runtime.announce(SET_BIT, self, ~bit)
         self.word &= ~(1 << bit)
-        if runtime.observer is not None:
-            runtime.observer(me, SET_BIT, self, False)
+        if (epoch := me.epoch) is not None:
+            epoch.changed(self, bit)
+        if (observer := runtime.observer) is not None:
+            observer(me, SET_BIT, self, False)
