@@ -83,7 +83,7 @@ def test_it_is_blind_to_plain_lists(body: Any) -> None:
 
 @pytest.mark.parametrize(
     ("scenario", "kind", "executions"),
-    [(lost_wakeup, "lost wake-up", 4), (lost_stop, "lost wake-up", 7), (double_run, "assertion", 2)],
+    [(lost_wakeup, "lost wake-up", 5), (lost_stop, "lost wake-up", 7), (double_run, "assertion", 2)],
     ids=["lost wake-up", "lost stop", "double run"],
 )
 def test_the_classic_bugs_are_found_soon(scenario: Any, kind: str, executions: int) -> None:

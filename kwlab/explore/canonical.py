@@ -28,7 +28,7 @@ from kwlab.explore.bytecode import CodeFacts, facts_of
 from kwlab.explore.frames import NULL, Opaque, Suspended
 from kwlab.runtime.model import ModelRuntime
 from kwlab.runtime.model_objects import ModelTask
-from kwlab.struct import grave, is_poisoned
+from kwlab.struct import Struct, grave, is_poisoned
 
 __all__ = ["Canonical", "declare_constant", "is_constant_module"]
 
@@ -64,6 +64,7 @@ class Canonical:
     def __init__(self, identities: bool = False) -> None:
         """`identities`: the keys by which operations collide are part of the list."""
         self._identities = identities
+        self.keys: dict[int, list[Any]] = {}  # of fields, which are part of it too: by `id` of their struct
         # A number is written as bytes, which nothing else is; positive for objects, negative for constants.
         self._constants: dict[int, bytes] = {}
         self._kept: list[Any] = []  # the constants, so that no other object gets the address of one
@@ -155,6 +156,7 @@ class Canonical:
             self._constant(kind)
         slots = _slots(kind, self._identities)
         has_dict = bool(kind.__dictoffset__)
+        is_struct = self._identities and issubclass(kind, Struct)
 
         def describe(value: Any) -> list[Any]:
             try:
@@ -166,6 +168,9 @@ class Canonical:
                 held.append(object.__getattribute__(value, "__dict__"))
             if content is not None:
                 held += content(value)
+            if is_struct:
+                keys = self.keys.get(id(value), ())
+                held += [len(keys), *keys]
             return held
 
         return describe

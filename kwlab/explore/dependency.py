@@ -33,14 +33,16 @@ both read, or both add.
 | program_timer | what the timer is set to | write | |
 | (program_timer's look at what it is set to) | what the timer is set to | read | nothing is done if that is the same |
 | READ_ONCE, WRITE_ONCE | the field of the struct | read, write | |
+| (an access to a field that is racy on purpose) | the field of the struct | read, write | see `kwlab.explore.racy` |
+| (a line for the kernel log, a look at it) | the log | write | |
 | (a task is made) | the list of tasks | write | freezing goes through it in order |
 | (begin of going through the tasks) | the list of tasks | read | |
 | `settle` | everything | | it waits until nobody can go on; what came before could not have come behind it |
 | `look` of a scenario | everything | | nobody says at what |
 | any other device | everything | | nothing is known about it |
 
-What stands in parentheses has no scheduling point of its own and belongs to the step that it happens in. Plain fields
-are not here: what neither a lock nor another operation keeps in order is a data race, and the race detector's.
+What stands in parentheses has no scheduling point of its own and belongs to the step that it happens in. Other plain
+fields are not here: what neither a lock nor another operation keeps in order is a data race, and the race detector's.
 """
 
 from typing import Any
@@ -135,8 +137,8 @@ def aside_accesses(op: int, target: Any) -> tuple[int, int]:
         return target.key + 1, ADD
     if op == PROGRAM:
         return target.key + 1, READ
-    if op == ops.WRITE:
-        return target, WRITE  # a key already
+    if op == ops.WRITE or op == ops.READ:
+        return target, WRITE if op == ops.WRITE else READ  # a key already
     assert op == READ_STATE
     return target.key, READ
 

@@ -14,6 +14,7 @@ from kwlab.explore.invariants import Monitor
 from kwlab.explore.lockdep import LockOrder
 from kwlab.explore.problems import INVERSION, Bug, bug_of
 from kwlab.explore.races import PatientDetector, RaceDetector
+from kwlab.explore.racy import racy_fields_told
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.tso import StoreBuffers
 from kwlab.explore.watched import swapped_back
@@ -208,7 +209,8 @@ def search(
     inverted: list[int] | None = None  # the execution in which locks were first taken in two orders
     started = time.perf_counter()
     more = True
-    with exploring(scenario, options) as interrupt, _until_interrupted(found):
+    told = racy_fields_told() if getattr(strategy, "reduces", False) else nullcontext()
+    with exploring(scenario, options) as interrupt, told, _until_interrupted(found):
         while more:
             execution = run_once(scenario, strategy, options)
             found.executions += 1

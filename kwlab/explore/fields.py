@@ -33,7 +33,9 @@ __all__ = [
     "MARKED",
     "NOBODY",
     "OWNER",
+    "PLAIN",
     "Cell",
+    "all_below",
     "cell_of",
     "expect",
     "forget",
@@ -41,7 +43,7 @@ __all__ = [
 ]
 
 LINKS = "links"  # what the two links of a list head are called together
-_PLAIN = "_plain_"
+PLAIN = "_plain_"  # and a field's name: its slot, while it is observed
 
 Cell = list[Any]
 LAST_WRITE = 0  # its stamp, or None
@@ -165,22 +167,23 @@ def _install() -> None:
 
     Struct.__init_subclass__ = classmethod(observe_new)  # type: ignore[assignment]
     _undo.append(lambda: delattr(Struct, "__init_subclass__"))
-    for cls in _all_below(Struct):
+    for cls in all_below(Struct):
         _observe(cls)
 
 
-def _all_below(cls: type) -> Iterator[type[Struct]]:
+def all_below(cls: type) -> Iterator[type[Struct]]:
+    """All classes below `cls`."""
     below: type[Struct]
     for below in cls.__subclasses__():
         yield below
-        yield from _all_below(below)
+        yield from all_below(below)
 
 
 def _observe(cls: type[Struct]) -> None:
     if ListHead in cls.__mro__[1:]:
         # More than a list head: its links are one field of several.
         for name in ("next", "prev"):
-            _put(cls, name, _accessors(_PLAIN + name, LINKS, only=False))
+            _put(cls, name, _accessors(PLAIN + name, LINKS, only=False))
     if cls.__dictoffset__:
         if not any(base.__dictoffset__ for base in cls.__mro__[1:] if issubclass(base, Struct)):
             _observe_attributes(cls)
@@ -189,8 +192,8 @@ def _observe(cls: type[Struct]) -> None:
     for name, slot in list(vars(cls).items()):
         if _is_slot(name, slot) and name not in cls.DATA_RACY and not _is_embedded(cls, name):
             # The plain name stays for good: another thread may be between the property and the slot.
-            setattr(cls, _PLAIN + name, slot)
-            _put(cls, name, _accessors(_PLAIN + name, LINKS if links else name, only=links))
+            setattr(cls, PLAIN + name, slot)
+            _put(cls, name, _accessors(PLAIN + name, LINKS if links else name, only=links))
 
 
 def _put(cls: type, name: str, observer: Any) -> None:
@@ -204,7 +207,7 @@ def _put(cls: type, name: str, observer: Any) -> None:
 
 
 def _is_slot(name: str, value: object) -> bool:
-    return isinstance(value, MemberDescriptorType) and not name.startswith(_PLAIN)
+    return isinstance(value, MemberDescriptorType) and not name.startswith(PLAIN)
 
 
 def _is_embedded(cls: type, name: str) -> bool:

@@ -65,6 +65,7 @@ class MergingDpor(Merging):
     """
 
     every_step = True
+    reduces = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -46,6 +46,7 @@ class SleepSets:
     """
 
     every_step = True
+    reduces = True
     states = 0
 
     def __init__(self) -> None:

@@ -47,6 +47,8 @@ class StateKeys:
     def _key(self, runtime: ModelRuntime, me: ModelTask) -> bytes:
         canonical = self._canonical
         canonical.begin()
+        if self._identities:
+            canonical.keys = runtime.field_keys()
         for task in runtime.all_tasks:
             canonical.number(task)
         for task in runtime.all_tasks:
@@ -67,8 +69,7 @@ class StateKeys:
         canonical.write([extra() for extra in runtime.extra_state])
         canonical.write([len(lines), *lines, len(notes), *notes])
         if self._identities:
-            fields = [part for entry in runtime.field_keys() for part in entry]
-            canonical.write([runtime.keys, *(task.key for task in runtime.all_tasks), *fields])
+            canonical.write([runtime.keys, *(task.key for task in runtime.all_tasks)])
         return canonical.digest()
 
     def frames(self, task: ModelTask, me: ModelTask) -> list[Suspended]:

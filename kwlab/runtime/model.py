@@ -434,9 +434,12 @@ class ModelRuntime:
         if self.running is not None:
             self.asides.append((op, target))
 
-    def field_keys(self) -> list[tuple[int, Any, str]]:
-        """All keys of fields given so far, with struct and field, in their order."""
-        return sorted((key, struct, field) for (_, field), (key, struct) in self._field_keys.items())
+    def field_keys(self) -> dict[int, list[Any]]:
+        """The fields that have keys, and these, by `id` of their struct."""
+        found: dict[int, list[Any]] = {}
+        for (where, field), (key, _) in self._field_keys.items():
+            found.setdefault(where, []).append((field, key))
+        return {where: [part for entry in sorted(keys) for part in entry] for where, keys in found.items()}
 
     def field_key(self, struct: Any, field: str) -> int:
         """The key of a struct's field. (The struct is kept: a number of `id` must not come again.)"""

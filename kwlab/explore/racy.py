@@ -1,0 +1,86 @@
+"""Fields that are racy on purpose, for strategies that leave out orders which nobody notices.
+
+`kthread_flush_work` reads ``work->worker`` with no lock, to learn which lock to take. No race detector minds (the field
+is in the struct's `DATA_RACY`), and no operation is announced; but what comes of a flush depends on who was first. So
+while such a strategy searches, every access to such a field counts as something that the step did besides its
+operation. Accesses to other fields do not: what keeps no order there is a data race, and the race detector's.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import MemberDescriptorType
+from typing import Any
+
+from kwlab.explore.fields import PLAIN, all_below
+from kwlab.runtime.base import local
+from kwlab.runtime.model import ModelRuntime
+from kwlab.runtime.model_ops import READ, WRITE
+from kwlab.struct import Struct, poisoning
+
+__all__ = ["racy_fields_told"]
+
+_lock = threading.Lock()
+_searches = 0
+_undo: list[Callable[[], None]] = []
+
+
+@contextmanager
+def racy_fields_told() -> Iterator[None]:
+    """While the block runs the model hears of accesses to such fields, in structs of the classes that there are."""
+    global _searches
+    with _lock:
+        _searches += 1
+        if _searches == 1:
+            _install()
+    try:
+        yield
+    finally:
+        with _lock:
+            _searches -= 1
+            if not _searches:
+                while _undo:
+                    _undo.pop()()
+
+
+def _install() -> None:
+    for cls in all_below(Struct):
+        for name in cls.DATA_RACY:
+            slot = vars(cls).get(name)
+            if isinstance(slot, MemberDescriptorType):
+                _tell_of(cls, name, slot)
+    poisoning.append(_tell_of_the_end)
+    _undo.append(lambda: poisoning.remove(_tell_of_the_end))
+
+
+def _tell_of_the_end(struct: Struct) -> None:
+    # Who comes later finds other things in there, if anything.
+    for name in type(struct).DATA_RACY:
+        _tell(struct, name, WRITE)
+
+
+def _tell_of(cls: type[Struct], name: str, slot: MemberDescriptorType) -> None:
+    def get(self: Struct) -> Any:
+        _tell(self, name, READ)
+        return slot.__get__(self)
+
+    def set(self: Struct, value: Any) -> None:
+        try:
+            changes = slot.__get__(self) is not value
+        except AttributeError:
+            changes = True
+        # Who stores what is there already changes nothing for anybody.
+        _tell(self, name, WRITE if changes else READ)
+        slot.__set__(self, value)
+
+    # The slot stays in the class, for those who look for all that a struct holds.
+    setattr(cls, PLAIN + name, slot)
+    setattr(cls, name, property(get, set, slot.__delete__))
+    _undo.append(lambda: setattr(cls, name, slot))
+
+
+def _tell(struct: Struct, name: str, op: int) -> None:
+    task = getattr(local, "task", None)
+    runtime = getattr(task, "runtime", None)
+    if isinstance(runtime, ModelRuntime) and runtime.running is task:
+        runtime.aside(op, runtime.field_key(struct, name))
