@@ -27,6 +27,7 @@ from kwlab.explore.replay import Follow
 from kwlab.explore.strategy import Strategy
 from kwlab.kthread import kthread_run
 from kwlab.runtime.model_guard import guarded
+from kwlab.runtime.model_objects import ModelTask
 from kwlab.sched import raw_spin_lock_init
 from kwlab.worker import DEFINE_KTHREAD_WORK, kthread_destroy_worker, kthread_queue_work, kthread_run_worker
 
@@ -34,12 +35,20 @@ __all__ = ["explore"]
 
 STEP, SWITCH = "model step", "bare greenlet switch"
 RANDOM_STEP, BATON = "random model step", "the same on OS threads"
+OTHER_STEP = "model step of another task"
 OURS, THEIRS = "kwlab", "frontrun"
 WATCHED, PLAIN = "with the race detector", "without"
 REDUCED, ALONE = "DPOR", "the same executions alone"
 INCREMENTS = 4  # for whole searches
 SEARCHES = 30  # of ours beside one of frontrun's: one would be over before the processor is warm
 MANY = 100  # for the cost of a step: so many that the beginning of an execution does not count
+
+
+class Another(Random):
+    """Whoever comes next in the list, never the one who asks: every step hands over, if anybody else can go on."""
+
+    def choose(self, enabled: list[ModelTask], me: ModelTask) -> ModelTask | None:
+        return next((task for task in enabled if task is not me), me)
 
 
 def locked_counter(increments: int) -> Scenario:
@@ -123,7 +132,7 @@ def explore(size: Size) -> list[Result]:
     """Every ratio of the explorer."""
     counter = locked_counter(MANY)
     # A depth-first search stays with a task for as long as it can, and a step that hands nothing over says nothing of
-    # what carries the tasks. There chance chooses.
+    # what carries the tasks. There chance chooses; and once somebody who never stays.
     chance = partial(Random, seed=1)
     results: list[Result] = []
     for name, subject, scenario in (
@@ -161,7 +170,19 @@ def explore(size: Size) -> list[Result]:
                 Target(at_least=6) if promised else None,
             ),
         ]
-    return [*results, _watching(size), _bookkeeping(size), _frontrun(size)]
+    return [*results, _handing_over(size, counter), _watching(size), _bookkeeping(size), _frontrun(size)]
+
+
+def _handing_over(size: Size, counter: Scenario) -> Result:
+    samples = paired(
+        size.rounds,
+        {
+            OTHER_STEP: partial(step_cost, counter, Another, size.explored),
+            BATON: partial(step_cost, counter, Another, size.explored // 10, backend="thread"),
+        },
+    )
+    subject = "A step of the model that hands over to another task, two tasks and a lock"
+    return Comparison("explore-hand-over-threads", subject, "s", samples, BATON, OTHER_STEP, Target(at_least=6))
 
 
 def _watching(size: Size) -> Result:
