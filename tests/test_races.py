@@ -18,6 +18,7 @@ from kwlab import (
     KthreadWorker,
     ListHead,
     Struct,
+    Task,
     complete,
     completion_done,
     current,
@@ -36,7 +37,7 @@ from kwlab import (
 )
 from kwlab.explore import Options, Verdict, check, join, record, replay
 from kwlab.explore.depth_first import DepthFirst
-from kwlab.explore.engine import search
+from kwlab.explore.engine import Execution, Search, search
 from kwlab.explore.random_walk import Random
 from kwlab.museum import EXHIBITS, Edit, make_variant
 
@@ -409,38 +410,130 @@ def test_a_task_that_follows_all_the_others_is_not_asked_again_until_another_com
     assert "third reads it in read(), " in bug.sentence
 
 
-def test_what_a_task_does_after_it_owned_a_field_alone() -> None:
-    """Every execution shows the race, also where the other comes in the middle, or was there first."""
+def ends_of(scenario: Callable[[], None], executions: int = 60) -> set[str]:
+    """How executions end in which chance chooses who goes on."""
+    ends: list[str] = []
 
-    def look_and_write(box: Struct) -> None:
-        read(box)
-        set_current_state(TASK_RUNNING)  # a step that hands nothing over
+    def after(execution: Execution, so_far: Search) -> None:
+        ends.append(execution.ending.kind)
+
+    options = Options(races=True)
+    search(scenario, Random(seed=1), options, executions=executions, stop_at_bug=False, after=after)
+    assert len(ends) == executions
+    return set(ends)
+
+
+ACCESSES: tuple[Body, ...] = (
+    read,
+    write,
+    lambda box: READ_ONCE(box, "value"),
+    lambda box: WRITE_ONCE(box, "value", 2),
+)
+
+
+@pytest.mark.parametrize("access", ACCESSES, ids=["read", "write", "READ_ONCE", "WRITE_ONCE"])
+@pytest.mark.parametrize("make", [Box, Slotted])
+def test_every_execution_shows_the_race_also_where_the_other_comes_in_the_middle(
+    make: type[Struct], access: Body
+) -> None:
+    def scenario() -> None:
+        box = make()
+
+        def one(_: object) -> None:
+            read(box)
+            set_current_state(TASK_RUNNING)  # a step that hands nothing over
+            write(box)
+
+        def two(_: object) -> None:
+            access(box)
+            set_current_state(TASK_RUNNING)
+            access(box)
+
+        join(kthread_run(one, None, "one"), kthread_run(two, None, "two"))
+
+    assert ends_of(scenario) == {"data race"}
+
+
+def test_a_wake_up_orders_nothing_once_the_task_has_taken_its_announcement_back() -> None:
+    def scenario() -> None:
+        box = Slotted()
+
+        def sleeper(_: object) -> None:
+            set_current_state(TASK_INTERRUPTIBLE)
+            set_current_state(TASK_RUNNING)
+            schedule()  # it does not sleep, whether or not somebody woke it above
+            read(box)
+
+        task = kthread_run(sleeper, None, "sleeper")
         write(box)
+        wake_up_process(task)
+        join(task)
 
-    def twice(access: Body) -> Body:
-        return lambda box: (access(box), set_current_state(TASK_RUNNING), access(box))
+    assert ends_of(scenario, 500) == {"data race"}
 
-    for access in (read, write, lambda box: READ_ONCE(box, "value"), lambda box: WRITE_ONCE(box, "value", 2)):
-        for make in (Box, Slotted):
 
-            def scenario(access: Body = access, make: type[Struct] = make) -> None:
-                box = make()
-                join(
-                    kthread_run(lambda _: look_and_write(box), None, "one"),
-                    kthread_run(lambda _: twice(access)(box) and 0, None, "two"),
-                )
+def test_every_complete_before_a_wait_counts_not_only_the_last() -> None:
+    def scenario() -> None:
+        done, boxes = init_completion("done"), (Slotted(), Slotted())
 
-            ends: list[str] = []
-            search(
-                scenario,
-                Random(seed=1),
-                Options(races=True),
-                executions=60,
-                stop_at_bug=False,
-                after=lambda execution, so_far: ends.append(execution.ending.kind),  # type: ignore[func-returns-value] # noqa: B023
-            )
-            assert set(ends) == {"data race"}
-            assert len(ends) == 60
+        def body(box: Struct) -> None:
+            write(box)
+            complete(done)
+
+        for box in boxes:
+            kthread_run(lambda box: body(box) and 0, box, "giver")
+        for _ in boxes:
+            wait_for_completion(done)
+        for box in boxes:
+            read(box)
+
+    assert ends_of(scenario) == {"done"}
+
+
+def test_what_was_handed_over_before_a_task_was_born() -> None:
+    def scenario() -> None:
+        box, lock = Slotted(), raw_spin_lock_init("lock")
+        gone, done = init_completion("gone"), init_completion("done")
+
+        def first(_: object) -> None:
+            complete(gone)
+            with lock:
+                pass
+
+        def second(_: object) -> None:
+            write(box)
+            complete(done)
+
+        kthread_run(first, None, "first")
+        wait_for_completion(gone)
+        kthread_run(second, None, "second")
+        with lock:  # what `first` handed over with it may be older than `second`
+            pass
+        wait_for_completion(done)
+        read(box)
+
+    assert ends_of(scenario) == {"done"}
+
+
+def test_whoever_wakes_a_new_thread_it_comes_after_who_made_it() -> None:
+    def scenario() -> None:
+        box = Slotted()
+        made: list[Task] = []
+
+        def waker(_: object) -> None:
+            if made:  # of a list of Python's nobody hears
+                wake_up_process(made[0])
+
+        other = kthread_run(waker, None, "waker")
+        write(box)
+        task = kthread_create(lambda _: write(box), None, "made")
+        task.usage += 1  # it may be gone before it is woken for the second time
+        made.append(task)
+        set_current_state(TASK_RUNNING)
+        wake_up_process(task)
+        join(other, task)
+
+    assert ends_of(scenario) == {"done"}
 
 
 def test_an_execution_that_was_broken_off_leaves_nothing_behind() -> None:

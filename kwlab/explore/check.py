@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kwlab.explore.bounding import CompleteFirst, IterativeBounding
-from kwlab.explore.dpor import Dpor
 from kwlab.explore.engine import Execution, Options, Scenario, Search, search
 from kwlab.explore.invariants import chosen
 from kwlab.explore.merging_dpor import MergingDpor
@@ -17,7 +16,6 @@ from kwlab.explore.minimise import minimise
 from kwlab.explore.problems import KINDS
 from kwlab.explore.progress import Progress
 from kwlab.explore.replay import signed
-from kwlab.explore.sleep_sets import SleepSets
 from kwlab.explore.strategy import Strategy
 from kwlab.explore.tso import MEMORY_MODELS
 from kwlab.explore.verdict import Verdict
@@ -93,7 +91,7 @@ def check(
         raise ValueError("check(bound=..., strategy=...): a strategy has its own bound; give one of the two")
     if options.memory == "tso" and isinstance(strategy, MergingDpor):
         raise ValueError("check(memory='tso', strategy=MergingDpor): it knows no store buffers; take Merging, or Dpor")
-    if options.invariants and isinstance(strategy, (SleepSets, Dpor, MergingDpor)):
+    if options.invariants and getattr(strategy, "reduces", False):
         raise ValueError(
             f"check(invariants=..., strategy={type(strategy).__name__}): an invariant looks at all tasks at once, and "
             "this strategy runs one order of what the tasks themselves cannot tell apart; take Merging, or DepthFirst"

@@ -19,6 +19,7 @@ from kwlab.runtime.model_objects import ModelTask
 __all__ = ["CtrlC", "ctrl_c"]
 
 RETRY = 0.001  # seconds until a Ctrl-C that came at the wrong place is delivered again
+LATE = 1.0  # seconds after which it was not (a fork has no threads)
 
 
 class CtrlC:
@@ -47,7 +48,7 @@ class CtrlC:
         """From now on nothing is delivered: what still waits for the scenario's next line has come too late."""
         self._over = True
         for delivered in self._retries:
-            delivered.acquire()
+            delivered.acquire(timeout=LATE)
 
     def deliver(self) -> None:
         """Raise the KeyboardInterrupt that waited, if there is one."""

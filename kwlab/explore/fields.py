@@ -122,6 +122,7 @@ def observed_fields() -> Iterator[None]:
             if not _explorations:
                 while _undo:
                     _undo.pop()()
+                expect()
 
 
 def expect(runtime: Any = _NO_RUNTIME) -> None:
@@ -168,6 +169,13 @@ def _install() -> None:
     _undo.append(lambda: delattr(Struct, "__init_subclass__"))
     for cls in all_below(Struct):
         _observe(cls)
+    _put(ListHead, "__init__", _init_list_head)
+
+
+def _init_list_head(self: Any) -> None:
+    """As the constructor. Both links are one field, so it is enough to tell of one."""
+    self._container = self._shadow = self._plain_next = None
+    self.prev = None
 
 
 def all_below(cls: type) -> Iterator[type[Struct]]:

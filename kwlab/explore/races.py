@@ -67,6 +67,7 @@ class RaceDetector:
     def close(self) -> None:
         """The execution is over: what is looked at now is no access of a task. Lets go of everything."""
         expect()
+        self.runtime.born = None
         for task in self.runtime.all_tasks:
             task.epoch = None
         self.clocks.clear()

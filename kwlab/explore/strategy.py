@@ -19,7 +19,10 @@ class NonDeterministicError(RuntimeError):
 
 
 class Strategy(Protocol):
-    """One small class per way to search. The engine calls `begin`, then `choose` again and again, then `end`."""
+    """One small class per way to search. The engine calls `begin`, then `choose` again and again, then `end`.
+
+    One that leaves out orders which the tasks cannot tell apart has an attribute ``reduces = True``.
+    """
 
     every_step: bool  # asked at every step, or only where more than one task is enabled
 

@@ -115,8 +115,8 @@ class ModelTask:
             self._state = value
         else:
             runtime.stores.put(me, self, "_state", value)
-        if (epoch := me.epoch) is not None:
-            epoch.stored_state(self)
+        if (epoch := self.epoch) is not None:
+            epoch.wakers = ()  # a wake-up that the task has not come back from is undone
         if (observer := runtime.observer) is not None:
             observer(me, STORE_STATE, self, value)
 
@@ -147,8 +147,8 @@ class ModelTask:
         if runtime.stores is not None:
             runtime.stores.drain(me)
         self._state = state
-        if (epoch := me.epoch) is not None:
-            epoch.stored_state(self)
+        if (epoch := self.epoch) is not None:
+            epoch.wakers = ()  # a wake-up that the task has not come back from is undone
         if (observer := runtime.observer) is not None:
             observer(me, SET_STATE, self, state)
 
@@ -421,7 +421,7 @@ class ModelBits:
         runtime = self.runtime
         me = runtime.announce(TEST_BIT, self, bit)
         value = bool(self.word >> bit & 1)
-        if (epoch := me.epoch) is not None:
+        if self.handed is not None and (epoch := me.epoch) is not None:
             epoch.tested(self, bit)
         if (observer := runtime.observer) is not None:
             observer(me, TEST_BIT, self, value)
