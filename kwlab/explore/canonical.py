@@ -144,6 +144,9 @@ class Canonical:
             return self._class
         if issubclass(kind, BaseException):
             return self._exception
+        if getattr(kind, "NEVER_CHANGES", False):
+            # It was there before the search: which one it is says all.
+            return self._known_for_good
         if is_poisoned(kind):
             # What was in it when it was freed can be read by nobody, so it makes no difference.
             return lambda value: [kind, grave(value)]
@@ -174,6 +177,10 @@ class Canonical:
             return held
 
         return describe
+
+    def _known_for_good(self, value: Any) -> list[Any]:
+        self._constant(value)
+        return []
 
     def _scalar(self, value: Any) -> list[Any]:
         base = next(base for base in type(value).__mro__ if base in _PLAIN_VALUE)

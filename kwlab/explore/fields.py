@@ -169,6 +169,13 @@ def _install() -> None:
     _undo.append(lambda: delattr(Struct, "__init_subclass__"))
     for cls in all_below(Struct):
         _observe(cls)
+    _put(ListHead, "__init__", _init_list_head)
+
+
+def _init_list_head(self: Any) -> None:
+    """As the constructor. Both links are one field, so it is enough to tell of one."""
+    self._container = self._shadow = self._plain_next = None
+    self.prev = None
 
 
 def all_below(cls: type) -> Iterator[type[Struct]]:

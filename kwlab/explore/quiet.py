@@ -9,7 +9,7 @@ from kwlab.runtime.model_clock import Device, ModelClock
 from kwlab.runtime.model_objects import ModelTask
 from kwlab.runtime.model_ops import DEVICE, LOCK, PROGRAM, READ, SCHEDULE, WAIT, WRITE
 
-__all__ = ["Quiet", "Served", "SteppedModelClock", "served", "settle", "stepped"]
+__all__ = ["Everything", "Quiet", "Served", "SteppedModelClock", "served", "settle", "stepped"]
 
 
 class Quiet(Device):

@@ -71,7 +71,9 @@ class Clock:
             self.learn(handed)
 
     def released(self, lock: ModelSpinLock) -> None:
-        lock.handed = self.hand_over()
+        number, time = self.stamp  # as hand_over(), which is a call more: of all operations this is the most frequent
+        lock.handed = number, time, self.before
+        self.stamp = number, time + 1
 
     def woke(self, task: ModelTask) -> None:
         handed = self.hand_over()

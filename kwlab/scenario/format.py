@@ -1,7 +1,7 @@
 """What a scenario is: its workers, works and steps, with the answers expected, as plain data."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from kwlab.scenario.language import Operation
 
@@ -29,6 +29,8 @@ class OneOf:
 @dataclass(frozen=True)
 class Call:
     """One operation with its arguments: a step of the scenario, or a call that a work's body makes."""
+
+    NEVER_CHANGES: ClassVar[bool] = True
 
     text: str
     number: int
@@ -75,6 +77,8 @@ class WorkSpec:
 @dataclass(frozen=True)
 class Scenario:
     """A whole scenario. `before` are steps that come before anything is written down."""
+
+    NEVER_CHANGES: ClassVar[bool] = True
 
     name: str
     about: str
