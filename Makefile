@@ -69,9 +69,10 @@ bench: $(STAMP) ## measure the worker against thread pools, and our own tools
 	$(BIN)/kwlab bench explore parser
 
 .PHONY: flake-hunt
-flake-hunt: $(STAMP) ## the tests with real threads 20 times, every exercise's marks 200 times
+flake-hunt: $(STAMP) ## the tests with real threads 20 times, every exercise's marks 200 times, Ctrl-C at every bytecode
 	@for round in $$(seq 20); do \
 	  echo "round $$round of 20"; $(BIN)/pytest -q -m threads tests $(PYTEST_ARGS) || exit 1; done
+	@KWLAB_EVERY_BYTECODE=1 $(BIN)/pytest -q -k every_bytecode tests/test_replay_interrupts.py $(PYTEST_ARGS)
 	@echo "every exercise graded 200 times"
 	@KWLAB_TIMES=200 $(BIN)/pytest -v -n logical --maxprocesses 8 --timeout 3600 -o faulthandler_timeout=0 -k every_time tests/test_exercises.py $(PYTEST_ARGS)
 
