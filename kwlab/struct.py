@@ -26,12 +26,14 @@ class Struct:
     ``int``, ``bool`` and ``str`` start as zero, anything else (``X | None``: a pointer) as ``None``.
 
     ``DATA_RACY`` names the fields that the kernel reads and writes without a common lock on purpose
-    (its ``__data_racy`` qualifier): a race detector leaves them alone.
+    (its ``__data_racy`` qualifier): a race detector leaves them alone. ``SET_ONCE``: those of them that only an
+    initialiser stores to, so that it makes no difference who comes first.
     """
 
     __slots__ = ("_container", "_shadow")
     ABOUT_THE_PAST = ("_shadow",)  # no part of the state
     DATA_RACY: frozenset[str] = frozenset()
+    SET_ONCE: frozenset[str] = frozenset()
 
     _container: Any
     _shadow: Any  # what a race detector keeps of the fields, as the shadow memory of KMSAN
@@ -49,7 +51,7 @@ def _members(cls: type) -> dict[str, Any]:
     cached: dict[str, Any] | None = cls.__dict__.get("_member_types")
     if cached is None:
         hints = get_type_hints(cls).items()
-        cached = {name: kind for name, kind in hints if name not in ("_container", "_shadow", "DATA_RACY")}
+        cached = {name: kind for name, kind in hints if name not in ("_container", "_shadow", "DATA_RACY", "SET_ONCE")}
         cls._member_types = cached  # type: ignore[attr-defined]
     return cached
 

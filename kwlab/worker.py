@@ -117,6 +117,7 @@ class KthreadWorker(Struct):
     )
     # destroy reads it with no lock, the loop's first line writes it with no lock; the kernel lives with both.
     DATA_RACY = frozenset({"task", "kept", "on_deadlock"})
+    SET_ONCE = frozenset({"kept", "on_deadlock"})
 
     flags: int  # KTW_* bits, set once before the thread starts
     lock: SpinLock  # guards everything below

@@ -14,7 +14,7 @@ from typing import Any
 
 from kwlab.explore.fields import PLAIN, all_below
 from kwlab.runtime.base import local
-from kwlab.runtime.model import ModelRuntime
+from kwlab.runtime.model_objects import ModelTask
 from kwlab.runtime.model_ops import READ, WRITE
 from kwlab.struct import Struct, poisoning
 
@@ -45,7 +45,7 @@ def racy_fields_told() -> Iterator[None]:
 
 def _install() -> None:
     for cls in all_below(Struct):
-        for name in cls.DATA_RACY:
+        for name in cls.DATA_RACY - cls.SET_ONCE:
             slot = vars(cls).get(name)
             if isinstance(slot, MemberDescriptorType):
                 _tell_of(cls, name, slot)
@@ -55,32 +55,34 @@ def _install() -> None:
 
 def _tell_of_the_end(struct: Struct) -> None:
     # Who comes later finds other things in there, if anything.
-    for name in type(struct).DATA_RACY:
-        _tell(struct, name, WRITE)
+    task = getattr(local, "task", None)
+    if task.__class__ is ModelTask and task.runtime.running is task:
+        for name in type(struct).DATA_RACY - type(struct).SET_ONCE:
+            task.runtime.field_aside(WRITE, struct, name)
 
 
 def _tell_of(cls: type[Struct], name: str, slot: MemberDescriptorType) -> None:
+    read, store = slot.__get__, slot.__set__
+
     def get(self: Struct) -> Any:
-        _tell(self, name, READ)
-        return slot.__get__(self)
+        task = getattr(local, "task", None)
+        if task.__class__ is ModelTask and task.runtime.running is task:
+            task.runtime.field_aside(READ, self, name)
+        return read(self)
 
     def set(self: Struct, value: Any) -> None:
         try:
-            changes = slot.__get__(self) is not value
+            # Who stores what is there already changes nothing for anybody.
+            op = READ if read(self) is value else WRITE
         except AttributeError:
-            changes = True
-        # Who stores what is there already changes nothing for anybody.
-        _tell(self, name, WRITE if changes else READ)
-        slot.__set__(self, value)
+            pass  # its constructor: nobody else knows of it
+        else:
+            task = getattr(local, "task", None)
+            if task.__class__ is ModelTask and task.runtime.running is task:
+                task.runtime.field_aside(op, self, name)
+        store(self, value)
 
     # The slot stays in the class, for those who look for all that a struct holds.
     setattr(cls, PLAIN + name, slot)
     setattr(cls, name, property(get, set, slot.__delete__))
     _undo.append(lambda: setattr(cls, name, slot))
-
-
-def _tell(struct: Struct, name: str, op: int) -> None:
-    task = getattr(local, "task", None)
-    runtime = getattr(task, "runtime", None)
-    if isinstance(runtime, ModelRuntime) and runtime.running is task:
-        runtime.aside(op, runtime.field_key(struct, name))

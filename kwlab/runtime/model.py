@@ -434,6 +434,13 @@ class ModelRuntime:
         if self.running is not None:
             self.asides.append((op, target))
 
+    def field_aside(self, op: int, struct: Any, field: str) -> None:
+        """As `aside`, for a look at a field or a store to it."""
+        known = self._field_keys.get((id(struct), field))
+        key = known[0] if known is not None else self.field_key(struct, field)
+        if len(self.schedule) > self._decided:  # what is only followed is known already
+            self.asides.append((op, key))
+
     def field_keys(self) -> dict[int, list[Any]]:
         """The fields that have keys, and these, by `id` of their struct."""
         found: dict[int, list[Any]] = {}
