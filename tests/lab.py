@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -74,10 +75,11 @@ class Lab:
         """The address, token and all, that the server prints for the learner."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.server.poll() is None:
-            if printed := re.search(r"http://127\.0\.0\.1:\S+token=\w+", self.log.read_text()):
+            printed = re.search(r"http://127\.0\.0\.1:(\d+)\S+token=\w+", self.log.read_text())
+            if printed and listens(int(printed[1])):  # it prints first
                 return printed.group()
             time.sleep(0.05)
-        raise AssertionError(f"no URL was printed:\n{self.log.read_text()}")
+        raise AssertionError(f"no URL was printed, or nobody listens there:\n{self.log.read_text()}")
 
     def get(self, path: str, query: str = "") -> str:
         with urlopen(f"{self.base}{path}?token={self.token}&{query}", timeout=30) as answer:
@@ -90,6 +92,15 @@ class Lab:
         except subprocess.TimeoutExpired:
             self.server.kill()
             self.server.wait()
+
+
+def listens(port: int) -> bool:
+    """True if somebody does on this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 # JupyterLab's debugger asks every kernel that is ready; this is all it says of one that is shut down in that moment.
