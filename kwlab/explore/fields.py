@@ -13,12 +13,11 @@ other struct a dict of them, by field. What an execution left behind is nothing 
 """
 
 import functools
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from types import MemberDescriptorType, SimpleNamespace
 from typing import Any
 
+from kwlab.explore.in_place import InPlace, Undo
 from kwlab.listhead import ListHead
 from kwlab.runtime.base import local
 from kwlab.runtime.locks import ThreadBits, ThreadSpinLock
@@ -99,30 +98,13 @@ _ACCESS = """
                 clock.{verb}(cell, self, {field!r})
 """
 
-_lock = threading.Lock()
-_explorations = 0
-_undo: list[Callable[[], None]] = []
 _SHADOW: Any = vars(Struct)["_shadow"]
 _NO_RUNTIME: Any = SimpleNamespace(running=SimpleNamespace(epoch=None))
 
 
-@contextmanager
-def observed_fields() -> Iterator[None]:
+def observed_fields() -> InPlace:
     """While the block runs, the fields of all structs are observed, also of classes made meanwhile."""
-    global _explorations
-    with _lock:
-        _explorations += 1
-        if _explorations == 1:
-            _install()
-    try:
-        yield
-    finally:
-        with _lock:
-            _explorations -= 1
-            if not _explorations:
-                while _undo:
-                    _undo.pop()()
-                expect()
+    return _observers
 
 
 def expect(runtime: Any = _NO_RUNTIME) -> None:
@@ -161,15 +143,19 @@ def forget(structs: list[Any]) -> None:
     structs.clear()
 
 
-def _install() -> None:
+def _install(undo: Undo) -> None:
     def observe_new(cls: type[Struct], /) -> None:
-        _observe(cls)
+        _observe(cls, undo)
 
+    undo.append(expect)
     Struct.__init_subclass__ = classmethod(observe_new)  # type: ignore[assignment]
-    _undo.append(lambda: delattr(Struct, "__init_subclass__"))
+    undo.append(lambda: delattr(Struct, "__init_subclass__"))
     for cls in all_below(Struct):
-        _observe(cls)
-    _put(ListHead, "__init__", _init_list_head)
+        _observe(cls, undo)
+    _put(ListHead, "__init__", _init_list_head, undo)
+
+
+_observers = InPlace(_install)
 
 
 def _init_list_head(self: Any) -> None:
@@ -186,30 +172,30 @@ def all_below(cls: type) -> Iterator[type[Struct]]:
         yield from all_below(below)
 
 
-def _observe(cls: type[Struct]) -> None:
+def _observe(cls: type[Struct], undo: Undo) -> None:
     if ListHead in cls.__mro__[1:]:
         # More than a list head: its links are one field of several.
         for name in ("next", "prev"):
-            _put(cls, name, _accessors(PLAIN + name, LINKS, only=False))
+            _put(cls, name, _accessors(PLAIN + name, LINKS, only=False), undo)
     if cls.__dictoffset__:
         if not any(base.__dictoffset__ for base in cls.__mro__[1:] if issubclass(base, Struct)):
-            _observe_attributes(cls)
+            _observe_attributes(cls, undo)
         return
     links = cls is ListHead
     for name, slot in list(vars(cls).items()):
         if _is_slot(name, slot) and name not in cls.DATA_RACY and not _is_embedded(cls, name):
             # The plain name stays for good: another thread may be between the property and the slot.
             setattr(cls, PLAIN + name, slot)
-            _put(cls, name, _accessors(PLAIN + name, LINKS if links else name, only=links))
+            _put(cls, name, _accessors(PLAIN + name, LINKS if links else name, only=links), undo)
 
 
-def _put(cls: type, name: str, observer: Any) -> None:
+def _put(cls: type, name: str, observer: Any, undo: Undo) -> None:
     """Make `observer` the attribute of a class, until nobody explores any more."""
     if name in vars(cls):
         plain = vars(cls)[name]
-        _undo.append(lambda: setattr(cls, name, plain))
+        undo.append(lambda: setattr(cls, name, plain))
     else:
-        _undo.append(lambda: delattr(cls, name))
+        undo.append(lambda: delattr(cls, name))
     setattr(cls, name, observer)
 
 
@@ -249,7 +235,7 @@ def _accessors(plain: str, field: str, only: bool) -> property:
 _names: dict[str, Any] = {"local": local, "runtime": _NO_RUNTIME, "shadow_of": shadow_of}
 
 
-def _observe_attributes(cls: type) -> None:
+def _observe_attributes(cls: type, undo: Undo) -> None:
     """For a class whose objects have a ``__dict__``: whatever is in there is a field."""
     plain_get: Any = cls.__getattribute__
     plain_set: Any = cls.__setattr__
@@ -267,8 +253,8 @@ def _observe_attributes(cls: type) -> None:
             clock.write(cell_of(self, name, clock.detector), self, name)
         plain_set(self, name, value)
 
-    _put(cls, "__getattribute__", get)
-    _put(cls, "__setattr__", set)
+    _put(cls, "__getattribute__", get, undo)
+    _put(cls, "__setattr__", set, undo)
 
 
 def _is_field(struct: Any, name: str, value: Any) -> bool:

@@ -76,7 +76,7 @@ class SteppedModelClock(ModelClock):
 
 def stepped(runtime: Any) -> None:
     """Make `runtime`, before it runs, one that plays scenarios: with a clock to step, and with `settle()`, `look()` and
-    `common()` (see `kwlab.scenario.waiting`)."""
+    `common()` (see `kwlab.scenario.stage`)."""
     runtime.clock = SteppedModelClock(runtime)
     runtime.settle = partial(_settle, runtime, Quiet(runtime))
     runtime.look = partial(runtime.announce, READ, Everything())

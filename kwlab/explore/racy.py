@@ -6,13 +6,12 @@ while such a strategy searches, every access to such a field counts as something
 operation. Accesses to other fields do not: what keeps no order there is a data race, and the race detector's.
 """
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from types import MemberDescriptorType
 from typing import Any
 
 from kwlab.explore.fields import PLAIN, all_below
+from kwlab.explore.in_place import InPlace, Undo
 from kwlab.runtime.base import local
 from kwlab.runtime.model_objects import ModelTask
 from kwlab.runtime.model_ops import READ, WRITE
@@ -20,37 +19,21 @@ from kwlab.struct import Struct, poisoning
 
 __all__ = ["racy_fields_told"]
 
-_lock = threading.Lock()
-_searches = 0
-_undo: list[Callable[[], None]] = []
 
-
-@contextmanager
-def racy_fields_told() -> Iterator[None]:
+def racy_fields_told() -> InPlace:
     """While the block runs the model hears of accesses to such fields, in structs of the classes that there are."""
-    global _searches
-    with _lock:
-        _searches += 1
-        if _searches == 1:
-            _install()
-    try:
-        yield
-    finally:
-        with _lock:
-            _searches -= 1
-            if not _searches:
-                while _undo:
-                    _undo.pop()()
+    return _told
 
 
-def _install() -> None:
+def _install(undo: Undo) -> None:
     for cls in all_below(Struct):
         for name in cls.DATA_RACY - cls.SET_ONCE:
             slot = vars(cls).get(name)
             if isinstance(slot, MemberDescriptorType):
                 _tell_of(cls, name, slot)
+                undo.append(partial(setattr, cls, name, slot))
     poisoning.append(_tell_of_the_end)
-    _undo.append(lambda: poisoning.remove(_tell_of_the_end))
+    undo.append(lambda: poisoning.remove(_tell_of_the_end))
 
 
 def _tell_of_the_end(struct: Struct) -> None:
@@ -62,6 +45,7 @@ def _tell_of_the_end(struct: Struct) -> None:
 
 
 def _tell_of(cls: type[Struct], name: str, slot: MemberDescriptorType) -> None:
+    # Each asks by itself whether the task of an exploration comes: a call more would be dear.
     read, store = slot.__get__, slot.__set__
 
     def get(self: Struct) -> Any:
@@ -85,4 +69,6 @@ def _tell_of(cls: type[Struct], name: str, slot: MemberDescriptorType) -> None:
     # The slot stays in the class, for those who look for all that a struct holds.
     setattr(cls, PLAIN + name, slot)
     setattr(cls, name, property(get, set, slot.__delete__))
-    _undo.append(lambda: setattr(cls, name, slot))
+
+
+_told = InPlace(_install)
